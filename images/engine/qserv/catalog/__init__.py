@@ -1,0 +1,1 @@
+"""What every process of the engine knows: the catalog's model, errors, settings, messages and metadata."""

@@ -1,0 +1,240 @@
+"""What the processes say to one another over Arrow Flight, as JSON in tickets, descriptors and actions.
+
+A worker's Flight service
+-------------------------
+``DoGet(QueryTask)``
+    runs a statement over chunks and streams its rows. A record batch's application metadata is empty for rows, and a
+    :class:`BatchDone` (with a batch of no rows) when all rows of a batch of chunks were sent: a batch counts once,
+    whole, so rows that came before a failure without their ``BatchDone`` are thrown away.
+``DoGet(FileTask)``
+    streams the bytes of a file as one-column record batches (``bytes`` binary).
+``DoPut(StagePut)``
+    stages rows of a transaction on the primary worker of their chunks. Batches are sorted by the column ``chunkId``
+    (main), ``hostChunkId`` (overlap) or ``partition`` (index), which names the unit of each row.
+``DoAction``
+    ``cancel`` (:class:`Cancel`), ``lookup`` (a :class:`LookupHeader` line, then the keys as an Arrow stream),
+    ``contribute``, ``contribution``, ``prepare``, ``fetch``, ``discard``, ``inventory``, ``ping``; see each class.
+
+Errors travel as a Flight error whose ``extra_info`` is a :class:`Failure`; :func:`qserv.catalog.errors.from_code`
+makes the exception of it.
+
+Paths are relative to a worker's data folder: ``<database>/<table>/<unit>/<file>``, where the unit is the chunk's number
+or ``index-<partition>`` or ``full``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from qserv.catalog.model import FileKind, UnitKind
+from qserv.catalog.spec import TableSpec
+
+PROTOCOL = 1
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    def encode(self) -> bytes:
+        return self.model_dump_json(exclude_defaults=True).encode()
+
+
+class Failure(Message):
+    code: str
+    message: str
+    details: dict[str, str | int | float | list[int] | list[str]] = Field(default_factory=dict)
+
+
+class QuerySource(Message):
+    """A parameter ``$s<i>`` of the statement: the files of one table, or of its overlap.
+
+    ``shared`` are the files of a replicated table, the same for all chunks. ``schema_ipc`` is the base64 of the Arrow
+    IPC schema of the files, given when a chunk may have none: it then reads as a table of no rows.
+    """
+
+    database: str
+    table: str
+    kind: FileKind = FileKind.MAIN
+    shared: tuple[str, ...] = ()
+    schema_ipc: str | None = None
+
+
+class QueryTask(Message):
+    """One statement over many chunks.
+
+    ``sql`` is DuckDB's, reading source ``i`` as ``read_parquet($s<i>)``. ``chunks[k]`` is a chunk's number and, for
+    each source that is not shared, its file names. ``limit``: enough rows for the one that asks, in all.
+    """
+
+    do: Literal["query"] = "query"
+    query: str
+    sql: str
+    sources: tuple[QuerySource, ...]
+    chunks: tuple[tuple[int, tuple[tuple[str, ...], ...]], ...] = ()
+    lane: Literal["point", "scan"] = "scan"
+    limit: int | None = None
+
+
+class BatchDone(Message):
+    """All rows of these chunks were sent. ``chunks`` counts, in the order of the task."""
+
+    first: int
+    count: int
+
+
+class FileTask(Message):
+    do: Literal["file"] = "file"
+    path: str
+
+
+class Cancel(Message):
+    query: str
+
+
+class LookupHeader(Message):
+    """Where keys are: answers ``key``, ``chunkId``, ``subChunkId`` (an Arrow stream); absent keys are left out.
+
+    All ``keys`` of the stream are looked up, or with ``low``/``high`` (inclusive) all keys between: then the answer is
+    the distinct ``chunkId`` alone.
+    """
+
+    paths: tuple[str, ...]
+    low: int | None = None
+    high: int | None = None
+
+
+class StagePut(Message):
+    """Rows of a transaction for their primary worker. Rows of an ``attempt`` that failed are never written."""
+
+    do: Literal["stage"] = "stage"
+    transaction: int
+    database: str
+    table: str
+    kind: FileKind
+    contribution: int
+    attempt: int
+
+
+class TableFacts(Message):
+    """What a worker needs to know of a table to cut and write its rows."""
+
+    id: int
+    database: str
+    spec: TableSpec
+    stripes: int | None = None
+    substripes: int | None = None
+    overlap: float | None = None
+    index_partitions: int | None = None
+
+
+class Contribute(Message):
+    """Read a file and send its rows to the primaries of their chunks. Answered at once; see :class:`ContributionState`."""
+
+    contribution: int
+    attempt: int
+    transaction: int
+    table: TableFacts
+    director: TableFacts | None = None
+    other_director: TableFacts | None = None
+    url: str
+
+
+class ContributionKey(Message):
+    contribution: int
+    attempt: int
+
+
+class ContributionState(Message):
+    state: Literal["running", "done", "failed", "unknown"]
+    rows: int = 0
+    bytes: int = 0
+    total_bytes: int = 0
+    dropped: int = 0
+    margin: float = 0.0
+    workers: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+
+class StagedUnit(Message):
+    """One file that a prepared transaction consists of."""
+
+    table: int
+    kind: FileKind
+    unit: UnitKind
+    number: int
+    path: str
+    sha256: str
+    rows: int
+    bytes: int
+
+
+class Prepare(Message):
+    """Write what was staged as files, sorted and synced; answers :class:`Prepared`. May be asked again."""
+
+    transaction: int
+    tables: tuple[TableFacts, ...]
+    contributions: tuple[tuple[int, int], ...]
+    existing_index: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="by '<table id>/<partition>', committed index files among which keys are unique",
+    )
+
+
+class Prepared(Message):
+    files: tuple[StagedUnit, ...]
+
+
+class Fetch(Message):
+    """Copy files from another worker, checked by their sums, under the same paths. May be asked again."""
+
+    source: str
+    files: tuple[tuple[str, str, int], ...] = Field(description="path, sha256, bytes")
+    bandwidth: int = Field(default=0, description="bytes a second; 0: unlimited")
+
+
+class Discard(Message):
+    """Remove a transaction's staged rows and files, or the named files."""
+
+    transaction: int | None = None
+    paths: tuple[str, ...] = ()
+
+
+class Inventory(Message):
+    """All files a worker holds, below ``prefix``: ``(path, bytes)``."""
+
+    prefix: str = ""
+    files: tuple[tuple[str, int], ...] = ()
+
+
+class Verify(Message):
+    """Compute the sums of files anew: answers ``Verified``."""
+
+    paths: tuple[str, ...]
+
+
+class Verified(Message):
+    sums: dict[str, str | None] = Field(description="sha256 by path; null where the file is not there")
+
+
+class Heartbeat(Message):
+    """A worker's word to the controller, on ``PUT /api/v1/workers/<name>``."""
+
+    flight: str
+    http: str
+    boot: str = Field(description="new at every start of the process")
+    identity: str = Field(description="of the disk, written there once")
+    cluster: str | None = Field(description="the cluster that the disk belongs to; null: a new disk")
+    domain: str
+    capacity: int
+    used: int
+    free: int
+    protocol: int = PROTOCOL
+
+
+class HeartbeatAnswer(Message):
+    cluster: str
+    interval: float
+    discard: tuple[int, ...] = Field(default=(), description="transactions whose staged rows and files are void")

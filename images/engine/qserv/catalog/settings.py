@@ -1,0 +1,120 @@
+"""Configuration of the processes: a TOML file (``QSERV_CONFIG``), the environment, then flags of the command line.
+
+Every setting of a process is the environment variable of its prefix and name, such as ``QSERV_CZAR_MYSQL_PORT``.
+Secrets are read from files or the environment, never from a command line, and print as stars.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from qserv.catalog.errors import Conflict
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class ProcessSettings(BaseSettings):
+    """What all processes have."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    advertise: str = Field(default="", description="host name by which others reach this process; default: host")
+    secret_file: Path = Field(
+        description="file with the cluster's secret; one a line, the first is sent, all are taken"
+    )
+    tls_cert: Path | None = Field(default=None, description="PEM certificate chain; TLS is used wherever it is set")
+    tls_key: Path | None = None
+    tls_ca: Path | None = Field(default=None, description="PEM authorities by which other processes are known")
+    log_level: str = "INFO"
+
+    @property
+    def reachable(self) -> str:
+        return self.advertise or self.host
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls_cert else "http"
+
+    def secrets(self) -> tuple[str, ...]:
+        """The cluster's secrets, newest first; read anew each time, so that a rotated file is taken up."""
+        found = tuple(line.strip() for line in self.secret_file.read_text().splitlines() if line.strip())
+        if not found:
+            raise Conflict(f"the secret file {self.secret_file} is empty: write the cluster's secret into it")
+        return found
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = os.environ.get("QSERV_CONFIG")
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings, file_secret_settings)
+        return (*sources, TomlConfigSettingsSource(settings_cls, Path(file))) if file else sources
+
+
+class MetadataSettings(ProcessSettings):
+    """What the processes that open the metadata database have."""
+
+    metadata_url: SecretStr = Field(description="SQLAlchemy URL, sqlite:///… or mysql+pymysql://…")
+    metadata_password_file: Path | None = Field(default=None, description="file with the password of metadata_url")
+
+
+class CzarSettings(MetadataSettings):
+    model_config = SettingsConfigDict(env_prefix="QSERV_CZAR_", extra="ignore")
+
+    name: str = "czar-0"
+    mysql_port: int = 4040
+    http_port: int = 4048
+    flight_port: int = 4042
+    result_dir: Path = Field(description="folder for spilled merges and waiting results")
+    memory_limit: int = Field(default=1 * GIB, description="bytes that merges may use")
+    spill_limit: int = Field(default=20 * GIB, description="bytes on disk that merges and results may use")
+    threads: int = 2
+    query_timeout: float = Field(default=24 * 3600, description="seconds after which a query is stopped")
+    max_connections: int = 1000
+
+
+class WorkerSettings(ProcessSettings):
+    model_config = SettingsConfigDict(env_prefix="QSERV_WORKER_", extra="ignore")
+
+    name: str
+    data_dir: Path
+    flight_port: int = 25000
+    http_port: int = 25001
+    controllers: tuple[str, ...] = Field(description="base URLs of the replication controllers")
+    domain: str = Field(default="", description="failure domain, such as a rack; default: the worker itself")
+    capacity: int = Field(default=0, description="bytes it may fill; 0: the file system's size")
+    threads: int = 2
+    memory_limit: int = Field(default=2 * GIB, description="bytes that scans may use")
+    point_memory_limit: int = Field(default=512 * MIB, description="bytes that point queries may use")
+    spill_limit: int = Field(default=50 * GIB, description="bytes on disk that spilling may use")
+    ingest_memory_limit: int = Field(default=512 * MIB, description="bytes of input rows held while loading")
+
+
+class ReplicationSettings(MetadataSettings):
+    model_config = SettingsConfigDict(env_prefix="QSERV_REPLICATION_", extra="ignore")
+
+    name: str = "replication-0"
+    port: int = 25081
+    factor: int = Field(default=2, ge=1, description="copies of each chunk; unmet while there are fewer workers")
+    heartbeat: float = Field(default=1.0, description="seconds between a worker's heartbeats")
+    suspect_after: float = Field(default=5.0, description="seconds of silence until czars route around a worker")
+    lost_after: float = Field(default=600.0, description="seconds of silence until its replicas are made anew")
+    bandwidth: int = Field(default=200 * MIB, description="bytes a second that repair may move, in all")
+    parallel_moves: int = 4
+    lease: float = Field(default=5.0, description="seconds that a leader's lease lasts")
