@@ -1,0 +1,72 @@
+# One target a verb; each works on a fresh clone. Everything made lands in .venv and build/.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types bench simulate chaos e2e images charts crds docs clean mariadb
+
+help: ## list the targets
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: $(READY) ## the virtual environment and all packages
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "setting up $(VENV) (once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+demo: $(READY) ## load three real catalogs into a local cluster and ask them questions (KEEP=1 leaves it up)
+	@$(BIN)/qserv demo $(if $(KEEP),--keep)
+
+test: $(READY) lint mariadb ## lint, types, import layers, and all tests but those on Kubernetes
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: $(READY) ## ruff, mypy, import layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo | tail -1
+
+format: $(READY) ## put the code into the one format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# The tests compare answers with a real MariaDB. Without the right to install one they say what they skipped.
+mariadb:
+	@command -v mariadbd >/dev/null || test -x /usr/sbin/mariadbd || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing mariadb-server for the tests (once)"; \
+	    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends mariadb-server mariadb-client; } >/dev/null 2>&1 \
+	      || echo "mariadb-server could not be installed: the tests against MariaDB will be skipped"; \
+	  else echo "no mariadbd here, and no right to install it (apt-get install mariadb-server): the tests against MariaDB will be skipped"; fi; }
+
+bench: $(READY) mariadb ## measure speed side by side with others; writes build/bench.json
+	@$(BIN)/python -m images.engine.bench $(BENCH_ARGS)
+
+# Images are built by docker, or with BUILDER=buildah where no Docker engine is. BASE (for all of them) replaces the pinned
+# base images, for where no image registry is reached.
+BUILDER ?= docker
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+PREFIX  ?= qserv
+ARGS     = $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(PIP_CERT),--build-arg PIP_CERT=$(PIP_CERT)) \
+           $(if $(PIP_INDEX_URL),--build-arg PIP_INDEX_URL=$(PIP_INDEX_URL))
+ifeq ($(BUILDER),buildah)
+BUILD   := buildah bud --layers --isolation chroot --network host -v /etc/ssl/certs:/etc/ssl/certs:ro
+else
+BUILD   := $(BUILDER) build
+endif
+
+images: ## engine, operator and metadata images, named $(PREFIX)/<name>:<version>
+	$(BUILD) $(ARGS) -f images/engine/Dockerfile -t $(PREFIX)/engine:$(VERSION) .
+	$(BUILD) $(ARGS) -f images/operator/Dockerfile -t $(PREFIX)/operator:$(VERSION) .
+	$(BUILD) $(if $(BASE),--build-arg BASE=$(BASE)) -f images/metadata/Dockerfile -t $(PREFIX)/metadata:$(VERSION) .
+
+crds: $(READY) ## write crds/ anew from the operator's models
+	@$(BIN)/python -m qserv_operator.crd
+
+clean: ## remove what was made
+	rm -rf build $(VENV)
