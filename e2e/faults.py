@@ -1,0 +1,99 @@
+"""What can befall a node, one adapter for each kind of cluster that the tests know how to hurt.
+
+A cluster given from outside has no adapter: the tests that need one are skipped on it, and say so.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Protocol
+
+
+def run(*argv: str) -> str:
+    """A command's output; its error text is part of the exception when it fails."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+class Nodes(Protocol):
+    """Power, disk and network of nodes, by the nodes' Kubernetes names."""
+
+    def power_off(self, node: str) -> None: ...
+
+    def power_on(self, node: str) -> None: ...
+
+    def wipe(self, node: str) -> None:
+        """The disk of a node that is off is lost."""
+
+    def cut(self, node: str) -> None: ...
+
+    def heal(self, node: str) -> None: ...
+
+    def prepare_disk(self, node: str, path: str) -> None:
+        """An empty folder for a local volume, as the staff of a centre would make one."""
+
+    def load(self, archive: Path) -> None:
+        """An image (docker-archive) for all nodes."""
+
+
+class LabNodes:
+    """Nodes of a one-machine test cluster, driven by its command line (``QSERV_E2E_LAB``)."""
+
+    def __init__(self, lab: str) -> None:
+        self._lab = lab
+
+    def power_off(self, node: str) -> None:
+        run(self._lab, "kill", node)
+
+    def power_on(self, node: str) -> None:
+        run(self._lab, "start", node)
+
+    def wipe(self, node: str) -> None:
+        run(self._lab, "wipe", node)
+
+    def cut(self, node: str) -> None:
+        run(self._lab, "cut", node)
+
+    def heal(self, node: str) -> None:
+        run(self._lab, "heal", node)
+
+    def prepare_disk(self, node: str, path: str) -> None:
+        run(self._lab, "exec", node, "mkdir", "-p", path)
+
+    def load(self, archive: Path) -> None:
+        run(self._lab, "load", str(archive))
+
+
+class KindNodes:
+    """Nodes of a kind cluster: each is a container of the Docker engine."""
+
+    def __init__(self, cluster: str, kind: str = "kind") -> None:
+        self._cluster = cluster
+        self._kind = kind
+
+    def power_off(self, node: str) -> None:
+        run("docker", "kill", node)
+
+    def power_on(self, node: str) -> None:
+        run("docker", "start", node)
+
+    def wipe(self, node: str) -> None:
+        # the writable layer of a stopped container is reached by starting it with nothing but a shell
+        run("docker", "start", node)
+        run("docker", "exec", node, "sh", "-c", "systemctl stop kubelet; rm -rf /mnt/disks/*/* /mnt/disks/*/.[!.]*")
+        run("docker", "kill", node)
+
+    def cut(self, node: str) -> None:
+        run("docker", "network", "disconnect", "kind", node)
+
+    def heal(self, node: str) -> None:
+        run("docker", "network", "connect", "kind", node)
+
+    def prepare_disk(self, node: str, path: str) -> None:
+        run("docker", "exec", node, "mkdir", "-p", path)
+
+    def load(self, archive: Path) -> None:
+        run(self._kind, "load", "image-archive", str(archive), "--name", self._cluster)
