@@ -1,0 +1,131 @@
+"""Arrow columns as MySQL's texts: the values of the text protocol, vectorised.
+
+Every function takes an Arrow array and answers a ``binary`` array of equal length and equal NULLs, in the bytes that
+MariaDB 10.11 sends for such a value. NaN and the infinities are NULL: MySQL has no such numbers.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+FLOAT_DIGITS = 6
+"""Significant digits of a FLOAT in MySQL's text protocol."""
+
+_PLAIN_BELOW = 1e15
+_PLAIN_FROM = 1e-15
+"""MariaDB writes a number between these without an exponent (and one with a fraction up to 1e16), Arrow one between
+1e-6 and 1e10."""
+
+
+def text_column(column: pa.Array) -> pa.Array:
+    """The column's values as MySQL texts."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return text_column(column.dictionary_decode())
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return column.cast(pa.binary())
+    return _text(column, kind).cast(pa.string()).cast(pa.binary())
+
+
+def _text(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_boolean(kind):
+        return column.cast(pa.int8()).cast(pa.string())
+    if pa.types.is_float32(kind) or pa.types.is_float16(kind):
+        return _doubles(_significant(column.cast(pa.float32())))
+    if pa.types.is_float64(kind):
+        return _doubles(column)
+    if pa.types.is_decimal(kind):
+        return _decimals(column)
+    if pa.types.is_timestamp(kind):
+        return _without_zero_fraction(column.cast(pa.timestamp("us")).cast(pa.string()), 19)
+    if pa.types.is_time(kind):
+        return _without_zero_fraction(column.cast(pa.time64("us")).cast(pa.string()), 8)
+    if pa.types.is_duration(kind):
+        return _durations(column)
+    if pa.types.is_nested(kind) or pa.types.is_interval(kind):
+        return pa.array([None if value is None else json.dumps(value, default=str) for value in column.to_pylist()])
+    return column
+
+
+def finite(column: pa.Array) -> pa.Array:
+    """A column of floats whose NaN and infinities are NULL."""
+    good = pc.is_finite(column)
+    if column.null_count == 0 and pc.all(good, min_count=0).as_py():
+        return column
+    return pc.if_else(good, column, pa.scalar(None, column.type))
+
+
+def _doubles(column: pa.Array) -> pa.Array:
+    column = finite(column)
+    texts = pc.replace_substring(column.cast(pa.string()), "e+", "e", max_replacements=1)
+    size = np.abs(column.fill_null(0).to_numpy(zero_copy_only=False))
+    large = (size >= 1e9) & ((size < _PLAIN_BELOW) | ((size < 10 * _PLAIN_BELOW) & (size != np.floor(size))))
+    expand = np.flatnonzero(((size >= _PLAIN_FROM) & (size < 1e-6)) | large)
+    if not len(expand):
+        return texts
+    plain = pa.array([_plain(text) for text in texts.take(pa.array(expand)).to_pylist()], pa.string())
+    mask = np.zeros(len(column), dtype=bool)
+    mask[expand] = True
+    return pc.replace_with_mask(texts, pa.array(mask), plain)
+
+
+def _plain(text: str) -> str:
+    """``1.25e-7`` as ``0.000000125``."""
+    mantissa, _, exponent = text.partition("e")
+    if not exponent:
+        return text
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    digits, point = whole + fraction, len(whole) + int(exponent)
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    digits = digits.ljust(point, "0")
+    return sign + digits[:point] + (f".{digits[point:]}" if len(digits) > point else "")
+
+
+def _significant(column: pa.Array) -> pa.Array:
+    """Single-precision numbers as the doubles that print with six significant digits."""
+    exact = column.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        magnitude = np.floor(np.log10(np.abs(exact)))
+        shift = FLOAT_DIGITS - 1 - magnitude
+        # Powers of ten up to 22 are exact doubles, so one multiplication or division rounds correctly.
+        up = np.power(10.0, np.clip(shift, 0, 22))
+        down = np.power(10.0, np.clip(-shift, 0, 22))
+        rounded = np.rint(exact * up / down) / up * down
+    far = np.flatnonzero(np.isfinite(magnitude) & (np.abs(shift) > 22))
+    rounded[far] = [float(f"{value:.{FLOAT_DIGITS}g}") for value in exact[far]]
+    return pa.array(np.where(exact == 0, exact, rounded), mask=~np.asarray(column.is_valid()))
+
+
+def _decimals(column: pa.Array) -> pa.Array:
+    texts = column.cast(pa.string())
+    if column.type.scale > 6:
+        # Arrow, like Java, writes small decimals with an exponent.
+        scientific = pc.match_substring(texts, "E").fill_null(False)
+        if pc.any(scientific, min_count=0).as_py():
+            plain = [format(value, "f") for value in column.filter(scientific).to_pylist()]
+            return pc.replace_with_mask(texts, scientific, pa.array(plain, pa.string()))
+    return texts
+
+
+def _without_zero_fraction(texts: pa.Array, whole: int) -> pa.Array:
+    zero = pc.ends_with(texts, ".000000")
+    cut = pc.utf8_slice_codeunits(texts, 0, whole)
+    return cut if pc.all(zero, min_count=0).as_py() else pc.if_else(zero, cut, texts)
+
+
+def _durations(column: pa.Array) -> pa.Array:
+    return pa.array([_duration(value) for value in column.cast(pa.duration("us")).cast(pa.int64()).to_pylist()])
+
+
+def _duration(micros: int | None) -> str | None:
+    if micros is None:
+        return None
+    seconds, fraction = divmod(abs(micros), 1_000_000)
+    text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return ("-" if micros < 0 else "") + text + (f".{fraction:06d}" if fraction else "")
