@@ -18,7 +18,6 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
-    Index,
     Integer,
     MetaData,
     String,
@@ -26,6 +25,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.schema import SchemaItem
 
 metadata = MetaData(
     naming_convention={
@@ -36,13 +36,12 @@ metadata = MetaData(
     }
 )
 
-_OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 _ID = BigInteger().with_variant(Integer, "sqlite")
 _LONG_TEXT = Text(length=1 << 24)
 
 
-def _table(name: str, *parts: Column[object] | Index | UniqueConstraint) -> Table:
-    return Table(name, metadata, *parts, **_OPTIONS)  # type: ignore[arg-type]
+def _table(name: str, *parts: SchemaItem) -> Table:
+    return Table(name, metadata, *parts, mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin")
 
 
 version = _table(
@@ -141,9 +140,7 @@ ingest = _table(
 contribution = _table(
     "contribution",
     Column("id", _ID, primary_key=True),
-    Column(
-        "transaction_id", _ID, ForeignKey("ingest_transaction.id", ondelete="CASCADE"), nullable=False, index=True
-    ),
+    Column("transaction_id", _ID, ForeignKey("ingest_transaction.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("table_id", _ID, nullable=False),
     Column("name", String(255), nullable=False),
     Column("url", Text, nullable=False),
