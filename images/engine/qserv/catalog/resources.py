@@ -1,0 +1,231 @@
+"""What the replication controller's REST interface takes (wishes) and answers (views).
+
+All paths are below ``/api/v1``; errors are :class:`ErrorBody` with the HTTP status of their kind. A controller that
+does not lead answers 503 ``unavailable`` with the leader's address in ``details.leader``. Sizes are bytes, times
+seconds since 1970, durations seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from qserv.catalog.messages import Failure
+from qserv.catalog.model import FileKind, WorkerState
+from qserv.catalog.spec import FamilySpec, Name, TableSpec
+
+PREFIX = "/api/v1"
+
+TransactionState = Literal["started", "committing", "committed", "aborting", "aborted"]
+ContributionStatus = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+class Rest(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class View(BaseModel):
+    """An answer; a client bears fields that a newer controller adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ErrorBody(View):
+    code: str
+    message: str
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class StateWish(Rest):
+    state: Literal[WorkerState.ONLINE, WorkerState.READ_ONLY, WorkerState.DRAINING]
+
+
+class WorkerView(View):
+    """A worker, what it holds, and ``at_risk``: the chunks of which it holds the last good copy."""
+
+    name: str
+    flight: str
+    http: str
+    state: WorkerState
+    domain: str
+    chunks: int
+    at_risk: int
+    bytes: int
+    capacity: int
+    free: int
+    boot: str
+    identity: str
+    last_seen_seconds: float
+
+
+class ChunkStatus(View):
+    """Of all chunks that have rows: ``at_risk`` have one copy left, ``under_replicated`` fewer than the factor (as far
+    as there are workers), ``lost`` none that can be reached."""
+
+    total: int
+    at_risk: int
+    under_replicated: int
+    lost: int
+    moving: int
+    bytes: int
+    eta_seconds: float | None = None
+
+
+class Status(View):
+    cluster: str
+    version: int
+    factor: int
+    leader: str
+    chunks: ChunkStatus
+    workers: tuple[WorkerView, ...]
+
+
+class StopWish(Rest):
+    workers: tuple[str, ...] = Field(min_length=1)
+
+
+class StopAnswer(View):
+    """Whether workers may be stopped; if not why, how many chunks forbid it, and the first hundred of them."""
+
+    safe: bool
+    reason: str
+    count: int = 0
+    chunks: tuple[str, ...] = ()
+
+
+class CanaryAnswer(View):
+    ok: bool
+    checked: int
+    mismatches: tuple[str, ...] = ()
+
+
+class RuntimeSettings(View):
+    """What can be changed while the cluster runs."""
+
+    factor: int = Field(ge=1, le=16)
+    bandwidth: int = Field(ge=0, description="bytes a second that repair may move; 0: unlimited")
+    lost_after: float = Field(gt=0)
+    suspect_after: float = Field(gt=0)
+
+
+class SettingsWish(Rest):
+    factor: int | None = Field(default=None, ge=1, le=16)
+    bandwidth: int | None = Field(default=None, ge=0)
+    lost_after: float | None = Field(default=None, gt=0)
+    suspect_after: float | None = Field(default=None, gt=0)
+
+
+class AccountWish(Rest):
+    """An account to create or change. Without ``password`` the present one stays; fields left out stay too."""
+
+    password: SecretStr | None = None
+    grants: tuple[str, ...] | None = None
+    admin: bool | None = None
+
+
+class AccountView(View):
+    name: str
+    grants: tuple[str, ...]
+    admin: bool
+
+
+class DatabaseWish(Rest):
+    name: Name
+    family: FamilySpec | None = None
+
+
+class TableView(View):
+    id: int
+    name: str
+    published: bool
+    rows: int
+    bytes: int
+    margin: float
+    spec: TableSpec
+
+
+class DatabaseView(View):
+    name: str
+    family: FamilySpec | None
+    tables: tuple[TableView, ...]
+
+
+class TransactionWish(Rest):
+    database: Name
+    context: dict[str, Any] = Field(default_factory=dict)
+
+
+class TransactionEnd(Rest):
+    state: Literal["committed", "aborted"]
+
+
+class TransactionView(View):
+    """A transaction and its progress. ``failure`` says why it was aborted; ``contributions`` counts them by state."""
+
+    id: int
+    database: str
+    state: TransactionState
+    context: dict[str, Any]
+    failure: Failure | None = None
+    started: float
+    ended: float | None = None
+    rows: int = 0
+    bytes: int = 0
+    total_bytes: int = 0
+    dropped: int = 0
+    rows_per_second: float = 0.0
+    eta_seconds: float | None = None
+    contributions: dict[ContributionStatus, int] = Field(default_factory=dict)
+
+
+class ContributionWish(Rest):
+    name: str = Field(min_length=1, max_length=255)
+    table: Name
+    url: str = Field(min_length=1, max_length=4096)
+
+
+class ContributionView(View):
+    id: int
+    name: str
+    table: str
+    url: str
+    state: ContributionStatus
+    attempt: int
+    worker: str | None
+    rows: int
+    bytes: int
+    total_bytes: int
+    dropped: int
+    margin: float
+    warnings: tuple[str, ...]
+    failure: Failure | None
+
+
+class UnitsWish(Rest):
+    """``numbers``: chunks for main and overlap rows, partitions for index rows; of a replicated table none."""
+
+    table: Name
+    kind: FileKind
+    numbers: tuple[int, ...] = ()
+
+
+class UnitsAnswer(View):
+    """``units[i]`` are the workers of ``numbers[i]``, its primary first; ``workers`` are Flight addresses by name."""
+
+    workers: dict[str, str]
+    units: tuple[tuple[str, ...], ...]
+
+
+class IndexPartition(View):
+    number: int
+    workers: tuple[str, ...]
+    files: tuple[str, ...] = Field(description="paths relative to a worker's data folder")
+
+
+class IndexView(View):
+    """A director's index as far as it is committed; ``workers`` are Flight addresses by name."""
+
+    index_partitions: int
+    workers: dict[str, str]
+    partitions: tuple[IndexPartition, ...]
