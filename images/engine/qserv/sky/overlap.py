@@ -1,7 +1,7 @@
 """Which rows lie near a chunk that is not theirs: the rows a chunk needs for neighbour joins at its edge.
 
-A row belongs to the overlap of a chunk if it lies outside of the chunk's box and within the overlap radius of it, by the
-true angle on the sphere. Rows within a chunk's own edges by more than the radius fall out after two comparisons, so the
+A row belongs to the overlap of a chunk if it lies outside of the chunk's box and within the overlap radius of it, by
+the true angle on the sphere. Rows farther than that inside of their own chunk fall out after a few comparisons, so the
 work goes with the number of rows near edges.
 
 The distance of a point to a longitude-latitude box: where the point's longitude is within the box's, the difference of

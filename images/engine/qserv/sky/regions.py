@@ -1,10 +1,11 @@
 """Regions of the sky as a query names them, and the chunks they touch.
 
-Shapes and arguments are those of ``qserv_areaspec_*`` and ``scisql_s2PtIn*``; right ascension and declination in degrees:
+Shapes and arguments are those of ``qserv_areaspec_*`` and ``scisql_s2PtIn*``; longitudes (right ascension) and
+latitudes (declination) are in degrees:
 
 ``box``      lonMin, latMin, lonMax, latMax; lonMin above lonMax wraps through 0, and 360 or more apart is all around
 ``circle``   lon, lat, radius in degrees
-``ellipse``  lon, lat, semi-major and semi-minor axis in arc seconds, position angle of the former in degrees east of north
+``ellipse``  lon, lat, semi-major and semi-minor axis in arc seconds, position angle in degrees east of north
 ``poly``     lon1, lat1, lon2, lat2, lon3, lat3, …: the vertices of a convex polygon in either order
 
 A bounding set of chunks may hold one that the region just misses, never miss one that it touches.
@@ -76,7 +77,7 @@ def _make_box(arguments: Sequence[float]) -> Region:
         raise WrongArguments(f"box: latMin {lat_min:g} is above latMax {lat_max:g}")
     if lon_max - lon_min >= 360.0:
         return Box.fromDegrees(0.0, lat_min, 360.0, lat_max)
-    if lon_min > lon_max and not (0.0 <= lon_max and lon_min <= 360.0):
+    if lon_min > lon_max and not (lon_max >= 0.0 and lon_min <= 360.0):
         raise WrongArguments(
             f"box: lonMin {lon_min:g} above lonMax {lon_max:g} wraps through 0, which needs both within [0, 360]"
         )

@@ -1,0 +1,96 @@
+"""The Parquet files of a table: how rows lie in them, chosen by measurement (docs/explanation/storage.md).
+
+Rows of a chunk are sorted by sub-chunk, then key. Snappy, because scans wait for the decoder and not for the disk.
+Statistics on every column, so that DuckDB skips row groups. Columns of unlike values are written without a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from io import RawIOBase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from qserv.catalog.model import CHUNK_COLUMN, HOST_COLUMN, SUBCHUNK_COLUMN, FileKind, UnitKind
+from qserv.storage.files import HashingFile, StoredFile, folder_of, publish
+
+ROW_GROUP = 122_880
+"""Rows: DuckDB's own unit of parallel work."""
+
+COMPRESSION = "snappy"
+
+
+def sort_chunk(rows: pa.Table, key: str | None, place: str = SUBCHUNK_COLUMN) -> pa.Table:
+    """Rows of one chunk in the order in which they are stored: by ``subChunkId``, then key, then as they came."""
+    if rows.num_rows < 2:
+        return rows
+    subchunk = rows.column(place).to_numpy()
+    keys = [subchunk] if key is None else [_sortable(rows.column(key)), subchunk]
+    order = np.lexsort(keys)
+    if (order == np.arange(order.size)).all():
+        return rows
+    return rows.take(pa.array(order))
+
+
+def _sortable(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    if column.null_count:
+        column = column.fill_null(0)
+    return np.asarray(column.to_numpy())
+
+
+def write_parquet(rows: pa.Table, target: RawIOBase, row_group: int = ROW_GROUP) -> None:
+    """Write rows as they lie. Strings keep a dictionary, which often repeat; numbers seldom do."""
+    names = [field.name for field in rows.schema if _repeats(field)]
+    pq.write_table(
+        rows,
+        pa.PythonFile(target, mode="w"),
+        row_group_size=row_group,
+        compression=COMPRESSION,
+        use_dictionary=names,
+        write_statistics=True,
+        store_schema=False,
+    )
+
+
+def _repeats(field: pa.Field) -> bool:
+    wide = pa.types.is_floating(field.type) or pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type)
+    return field.name in (CHUNK_COLUMN, SUBCHUNK_COLUMN, HOST_COLUMN) or not wide
+
+
+def write_chunk(
+    root: Path,
+    database: str,
+    table: str,
+    unit: UnitKind,
+    number: int,
+    kind: FileKind,
+    transaction: int,
+    parts: Sequence[pa.Table],
+    schema: pa.Schema,
+    key: str | None,
+) -> StoredFile:
+    """Sort a unit's rows and publish them as one file.
+
+    ``parts`` are the rows as they came, of ``schema`` (see :func:`qserv.storage.schema.stored_schema`); there may be
+    none. A replicated table (``UnitKind.FULL``) is written in the order in which it came.
+    """
+    rows = pa.concat_tables(parts).combine_chunks() if parts else schema.empty_table()
+    rows = rows.cast(schema)
+    if unit is not UnitKind.FULL:
+        rows = sort_chunk(rows, key)
+    return publish(root, folder_of(database, table, unit, number), kind, transaction, _writer(rows))
+
+
+def _writer(rows: pa.Table) -> Callable[[HashingFile], None]:
+    return lambda target: write_parquet(rows, target)
+
+
+def write_empty(path: Path, schema: pa.Schema) -> None:
+    """An empty Parquet file of a schema: what a source reads that a chunk has no files for."""
+    with path.open("wb") as file:
+        pq.write_table(schema.empty_table(), file, store_schema=False)

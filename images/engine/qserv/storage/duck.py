@@ -1,0 +1,71 @@
+"""A DuckDB that can read the data folder and nothing else.
+
+Opened with the file system closed except for the folders given, without extensions to load, and with its configuration
+locked: a statement can reach no other file, no URL and no setting. What DuckDB still allows inside the open folders
+(``COPY … TO``, ``ATTACH``) the planner never writes: statements are its own.
+
+Limits are set by ``SET`` and in this order: ``max_temp_directory_size`` is ignored when given at connect, or before
+``temp_directory``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import duckdb
+
+_CLOSED = """
+SET preserve_insertion_order = true;
+SET enable_progress_bar = false;
+SET parquet_metadata_cache = true;
+SET TimeZone = 'UTC';
+SET autoinstall_known_extensions = false;
+SET autoload_known_extensions = false;
+SET allow_community_extensions = false;
+SET allow_unsigned_extensions = false;
+"""
+
+
+def open_closed(
+    data_dirs: Iterable[Path],
+    memory_limit: int,
+    spill_dir: Path,
+    spill_limit: int,
+    threads: int,
+    setup_sql: str = "",
+) -> duckdb.DuckDBPyConnection:
+    """A new in-memory DuckDB that reads Parquet files below ``data_dirs`` only.
+
+    Parameters
+    ----------
+    data_dirs : folders open for reading, with all below them.
+    memory_limit, spill_limit : bytes of buffers, and of files below ``spill_dir``, for the instance as a whole.
+    spill_dir : made if it is not there; of this instance alone.
+    threads : of the instance.
+    setup_sql : statements to run before the configuration is locked, such as ``CREATE MACRO``.
+    """
+    spill_dir.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(":memory:")
+    try:
+        connection.execute(_CLOSED)
+        connection.execute(f"SET threads = {int(threads)}")
+        connection.execute(f"SET memory_limit = '{int(memory_limit)}B'")
+        connection.execute(f"SET temp_directory = {_literal(spill_dir)}")
+        connection.execute(f"SET max_temp_directory_size = '{int(spill_limit)}B'")
+        if setup_sql:
+            connection.execute(setup_sql)
+        folders = ", ".join(_literal(folder) for folder in data_dirs)
+        connection.execute(f"SET allowed_directories = [{folders}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _literal(folder: Path) -> str:
+    """A folder as a string of SQL, with the slash at its end that keeps ``/data`` from opening ``/data2``."""
+    text = str(folder.resolve()).replace("'", "''")
+    return f"'{text}/'"

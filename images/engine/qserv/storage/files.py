@@ -1,0 +1,242 @@
+"""Names of stored files, and how one comes to be: whole under its final name, or not at all.
+
+``<data>/<database>/<table>/<unit>/<kind>-<transaction>-<first 8 hex of sha256>.<parquet|arrow>``
+
+The unit is a chunk's number, ``index-<partition>`` or ``full``. A file is written under a temporary name in the folder
+where it will live, synced, renamed to a name never used before, and the folder synced: after a crash there is the whole
+file or a temporary one, which :func:`sweep` removes. A file is never changed afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from io import RawIOBase
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from qserv.catalog.errors import DataError, FileMissing
+from qserv.catalog.model import FileKind, UnitKind
+
+TEMPORARY = ".tmp-"
+_BLOCK = 1 << 20
+_NAME = re.compile(r"(?P<kind>main|overlap|index)-(?P<transaction>\d+)-(?P<digest>[0-9a-f]{8})\.(?:parquet|arrow)")
+_SUFFIX = {FileKind.MAIN: "parquet", FileKind.OVERLAP: "parquet", FileKind.INDEX: "arrow"}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A finished file. ``path`` is relative to the data folder, with slashes."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """What a file's name says."""
+
+    kind: FileKind
+    transaction: int
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.transaction}-{self.digest}.{_SUFFIX[self.kind]}"
+
+    @classmethod
+    def parse(cls, name: str) -> FileName | None:
+        """None for a name that is not one of ours."""
+        match = _NAME.fullmatch(name)
+        if match is None:
+            return None
+        found = cls(FileKind(match["kind"]), int(match["transaction"]), match["digest"])
+        return found if str(found) == name else None
+
+
+def unit_folder(unit: UnitKind, number: int) -> str:
+    """The last folder of a unit's files."""
+    if unit is UnitKind.CHUNK:
+        return str(number)
+    return f"index-{number}" if unit is UnitKind.INDEX else "full"
+
+
+def folder_of(database: str, table: str, unit: UnitKind, number: int) -> str:
+    """The folder of a table's files in a unit, relative to the data folder."""
+    return f"{database}/{table}/{unit_folder(unit, number)}"
+
+
+def resolve(root: Path, relative: str) -> Path:
+    """The place of a relative path below ``root``.
+
+    Raises
+    ------
+    DataError
+        For a path that is absolute, leaves ``root``, or has parts such as ``..``, hidden names or back slashes.
+    """
+    parts = relative.split("/")
+    if not all(parts) or any(part.startswith(".") or "\\" in part or "\0" in part for part in parts):
+        raise DataError(f"{relative!r} is not a path within the data folder")
+    joined = root.joinpath(*parts)
+    if not joined.resolve().is_relative_to(root.resolve()):
+        raise DataError(f"{relative!r} leads out of the data folder")
+    return joined
+
+
+def existing(root: Path, relative: str) -> Path:
+    """As :func:`resolve`, of a file that is there.
+
+    Raises
+    ------
+    FileMissing
+        If it is not.
+    """
+    path = resolve(root, relative)
+    if not path.is_file():
+        raise FileMissing(f"the file {relative} is not on this worker", path=relative)
+    return path
+
+
+class HashingFile(RawIOBase):
+    """A file open for writing that knows the sha256 and the count of the bytes written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._sum = hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]  # any buffer
+        view = memoryview(data)
+        self._sum.update(view)
+        self._file.write(view)
+        self.size += view.nbytes
+        return view.nbytes
+
+    def tell(self) -> int:
+        return self.size
+
+    @property
+    def sha256(self) -> str:
+        return self._sum.hexdigest()
+
+
+def publish(
+    root: Path, folder: str, kind: FileKind, transaction: int, write: Callable[[HashingFile], None]
+) -> StoredFile:
+    """Make a new file of what ``write`` writes. Nothing is left behind if it raises.
+
+    The same bytes published again give the same name: that file then is as it was.
+    """
+    directory = resolve(root, folder)
+    make_folder(root, directory)
+    temporary = directory / f"{TEMPORARY}{uuid.uuid4().hex}"
+    try:
+        with temporary.open("xb", buffering=_BLOCK) as file:
+            hashing = HashingFile(file)
+            write(hashing)
+            file.flush()
+            os.fsync(file.fileno())
+        name = str(FileName(kind, transaction, hashing.sha256[:8]))
+        temporary.rename(directory / name)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(directory)
+    return StoredFile(f"{folder}/{name}", hashing.sha256, hashing.size)
+
+
+def receive(root: Path, path: str, sha256: str, size: int, blocks: Iterable[bytes]) -> StoredFile:
+    """Make a file of bytes that another worker sends, under the path it has there.
+
+    Raises
+    ------
+    DataError
+        If the bytes are not those of ``sha256`` and ``size``, or the path does not carry that sum. Nothing is left.
+    """
+    target = resolve(root, path)
+    name = FileName.parse(target.name)
+    if name is None or name.digest != sha256[:8]:
+        raise DataError(f"{path!r} is not the name of a stored file with the sum {sha256[:8]}…")
+    make_folder(root, target.parent)
+    temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb", buffering=_BLOCK) as file:
+            hashing = HashingFile(file)
+            for block in blocks:
+                hashing.write(block)
+            if (hashing.size, hashing.sha256) != (size, sha256):
+                raise DataError(
+                    f"the copy of {path} has {hashing.size} bytes of {size}, or another sum: it was damaged"
+                )
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+    return StoredFile(path, sha256, size)
+
+
+def make_folder(root: Path, directory: Path) -> None:
+    """Make a folder below ``root`` so that it is there after a crash."""
+    if directory.is_dir():
+        return
+    make_folder(root, directory.parent)
+    directory.mkdir(exist_ok=True)
+    sync_folder(directory.parent)
+
+
+def sync_folder(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sum_of(path: Path) -> str:
+    """The sha256 of a file's bytes, read anew."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def inventory(root: Path, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """All finished files below ``prefix``: path relative to ``root``, and bytes. In no particular order."""
+    start = resolve(root, prefix) if prefix else root
+    for directory, folders, names in os.walk(start):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        relative = PurePosixPath(Path(directory).relative_to(root).as_posix())
+        for name in names:
+            if FileName.parse(name) is not None:
+                yield str(relative / name), (Path(directory) / name).stat().st_size
+
+
+def remove(root: Path, paths: Iterable[str]) -> int:
+    """Remove finished files, and the folders they leave empty; those not there count as removed. Answers how many."""
+    removed = 0
+    for relative in paths:
+        path = resolve(root, relative)
+        if path.is_file():
+            path.unlink()
+            removed += 1
+        for folder in list(path.parents)[: len(PurePosixPath(relative).parts) - 1]:
+            if not folder.is_dir() or any(folder.iterdir()):
+                break
+            folder.rmdir()
+    return removed
+
+
+def sweep(root: Path) -> int:
+    """Remove what writers left behind that a crash stopped: to be called before any writer starts. Answers how many."""
+    left = [path for path in root.rglob(f"{TEMPORARY}*") if path.is_file()]
+    for path in left:
+        path.unlink()
+    return len(left)
