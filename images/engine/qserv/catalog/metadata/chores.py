@@ -1,0 +1,118 @@
+"""What the controllers keep for themselves: the leader's lease, settings, and files that are to be removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from qserv.catalog.errors import SchemaVersion, Unavailable
+from qserv.catalog.metadata import schema
+
+_CONTROLLER = "controller"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who leads, until when (seconds since 1970); ``epoch`` grows with each change of the leader."""
+
+    holder: str
+    address: str
+    epoch: int
+    expires: float
+
+
+def bump(connection: Connection) -> int:
+    """Begin a change that all may see: its version. Changes wait here for one another."""
+    connection.execute(update(schema.version).values(version=schema.version.c.version + 1))
+    return int(connection.execute(select(schema.version.c.version)).scalar_one())
+
+
+def cluster(connection: Connection) -> str:
+    found = connection.execute(select(schema.version.c.cluster)).scalar()
+    if found is None:
+        raise SchemaVersion("the metadata database has no cluster: start the replication controller first")
+    return str(found)
+
+
+def lease(connection: Connection) -> Lease | None:
+    row = connection.execute(select(schema.lease).where(schema.lease.c.name == _CONTROLLER)).first()
+    return Lease(row.holder, row.address, row.epoch, row.expires) if row else None
+
+
+def take_lease(connection: Connection, holder: str, address: str, now: float, seconds: float) -> Lease | None:
+    """Take or prolong the lease: None while another holds it."""
+    mine = schema.lease.c.name == _CONTROLLER
+    row = connection.execute(select(schema.lease).where(mine).with_for_update()).first()
+    expires = now + seconds
+    if row is None:
+        connection.execute(
+            insert(schema.lease).values(name=_CONTROLLER, holder=holder, address=address, epoch=1, expires=expires)
+        )
+        return Lease(holder, address, 1, expires)
+    if row.holder != holder and row.expires > now:
+        return None
+    epoch = row.epoch if row.holder == holder else row.epoch + 1
+    connection.execute(
+        update(schema.lease).where(mine).values(holder=holder, address=address, epoch=epoch, expires=expires)
+    )
+    return Lease(holder, address, epoch, expires)
+
+
+def release_lease(connection: Connection, holder: str) -> None:
+    """Let another lead at once."""
+    held = (schema.lease.c.name == _CONTROLLER) & (schema.lease.c.holder == holder)
+    connection.execute(update(schema.lease).where(held).values(expires=0.0))
+
+
+def check_lease(connection: Connection, holder: str, epoch: int) -> None:
+    """Refuse the writes of a controller that no longer leads; held until the transaction ends.
+
+    Raises
+    ------
+    Unavailable
+        Naming the present leader in its details.
+    """
+    row = connection.execute(
+        select(schema.lease).where(schema.lease.c.name == _CONTROLLER).with_for_update(read=True)
+    ).first()
+    if row is None or row.holder != holder or row.epoch != epoch:
+        raise Unavailable("this controller no longer leads: ask the leader", leader=row.address if row else None)
+
+
+def settings(connection: Connection) -> dict[str, Any]:
+    return {row.name: row.value for row in connection.execute(select(schema.setting))}
+
+
+def set_settings(connection: Connection, values: Mapping[str, Any]) -> None:
+    names = list(values)
+    connection.execute(delete(schema.setting).where(schema.setting.c.name.in_(names)))
+    if names:
+        connection.execute(insert(schema.setting), [{"name": name, "value": values[name]} for name in names])
+
+
+def discards(connection: Connection, worker: int) -> tuple[int, ...]:
+    """Transactions whose rows and files a worker has still to remove."""
+    d = schema.discard.c
+    return tuple(connection.execute(select(d.transaction_id).where(d.worker_id == worker)).scalars())
+
+
+def discarded(connection: Connection, worker: int, transactions: Sequence[int]) -> None:
+    d = schema.discard.c
+    connection.execute(delete(schema.discard).where(d.worker_id == worker, d.transaction_id.in_(list(transactions))))
+
+
+def collectable_garbage(connection: Connection, worker: int, limit: int) -> list[Row[int, str]]:
+    """(id, path) of files that no running query of an older version may still read."""
+    q, g = schema.query.c, schema.garbage.c
+    pinned = connection.execute(select(func.min(q.version)).where(q.state == "running")).scalar()
+    query = select(g.id, g.path).where(g.worker_id == worker).order_by(g.id).limit(limit)
+    if pinned is not None:
+        query = query.where(g.version <= pinned)
+    return list(connection.execute(query).all())
+
+
+def forget_garbage(connection: Connection, identifiers: Sequence[int]) -> None:
+    connection.execute(delete(schema.garbage).where(schema.garbage.c.id.in_(list(identifiers))))
