@@ -1,0 +1,54 @@
+"""What DuckDB's and the disk's failures mean to whoever asked."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+from pathlib import Path
+
+import duckdb
+
+from qserv.catalog.errors import (
+    ArithmeticOverflow,
+    DiskFull,
+    FileMissing,
+    QservError,
+    QueryKilled,
+    ResourceExhausted,
+    WorkerFailed,
+)
+
+# A failure in the middle of a stream comes through Arrow as an OSError with DuckDB's text, hence by text.
+_INTERRUPTED = ("INTERRUPT Error",)
+_MEMORY = ("Out of Memory Error",)
+_RANGE = ("Out of Range Error", "Conversion Error")
+_FULL = ("No space left on device", "max_temp_directory_size", "temporary directory")
+
+
+def of_query(error: Exception, files: Iterable[Path]) -> QservError:
+    """The error of a statement over ``files``."""
+    if isinstance(error, QservError):
+        return error
+    text = str(error)
+    first = text.partition("\n")[0]
+    if text.startswith(_INTERRUPTED) or isinstance(error, duckdb.InterruptException):
+        return QueryKilled("the query was cancelled")
+    if any(sign in text for sign in _FULL):
+        return ResourceExhausted(f"the query spilled more than the worker's disk or spill limit allows: {first}")
+    if text.startswith(_MEMORY) or isinstance(error, duckdb.OutOfMemoryException | MemoryError):
+        return ResourceExhausted(f"the query needs more memory than the worker's limit allows: {first}")
+    if text.startswith(_RANGE):
+        return ArithmeticOverflow(f"a value is out of its type's range: {first}")
+    missing = [str(file) for file in files if not file.exists()]
+    if missing:
+        return FileMissing(f"the worker does not have {missing[0]} and {len(missing) - 1} more", paths=missing[:100])
+    return WorkerFailed(f"the worker's DuckDB could not run the statement: {first}")
+
+
+def of_disk(error: OSError, what: str) -> QservError:
+    """The error of reading or writing a file; ``what`` says which."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"{what}: the worker's disk is full; free space or add workers")
+    if error.errno == errno.ENOENT:
+        return FileMissing(f"{what}: the worker does not have this file")
+    return WorkerFailed(f"{what}: {error.strerror or error}")

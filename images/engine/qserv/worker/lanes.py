@@ -1,0 +1,351 @@
+"""A lane: a closed DuckDB of its own and the threads that run queries on it, a batch of chunks at a time.
+
+Rows go to the query's outbox, which its caller drains. When the caller is slow the outbox fills, the statement is
+*parked*: it keeps its place in DuckDB, which stops producing, and gives its thread to another query until the caller
+has caught up. So memory stays bounded, and no caller holds up another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import pyarrow as pa
+
+from qserv.catalog.errors import QservError, QueryKilled
+from qserv.catalog.messages import BatchDone
+from qserv.worker import failures
+from qserv.worker.scheduler import Aim, Batch, Course, Elevator
+
+FULL = 16 << 20
+"""Bytes in an outbox at which its statement is parked; it goes on when half of them are taken."""
+
+ROWS = 16_384
+"""Rows of a record batch."""
+
+Parameters = dict[str, list[str]]
+Item = tuple[pa.RecordBatch, BatchDone | None]
+
+
+class Statement(Protocol):
+    """What a lane runs: one SQL text over the files of any batch of chunks."""
+
+    @property
+    def sql(self) -> str: ...
+
+    @property
+    def limit(self) -> int | None: ...
+
+    @property
+    def numbers(self) -> tuple[int, ...]: ...
+
+    def parameters(self, first: int, count: int) -> Parameters: ...
+
+
+class Run:
+    """One query on a lane. The lane's threads fill it, its caller iterates; ``stop`` may be called by any thread."""
+
+    def __init__(self, name: str, statement: Statement, cursor: duckdb.DuckDBPyConnection) -> None:
+        self.name = name
+        self._statement = statement
+        self._cursor = cursor
+        self._changed = threading.Condition()
+        self._items: deque[Item] = deque()
+        self._bytes = 0
+        self._error: QservError | None = None
+        self._ended = False
+        self._stopped = False
+        self._busy = False
+        self._parked = False
+        self._reader: Any = None
+        self._left = statement.limit
+        self._batch_seconds = 0.0
+        self._batch_bytes = 0
+        self._schema: pa.Schema | None = None
+        self._done: list[tuple[int, int]] = []
+
+    # ---- the caller's side
+
+    def wait_schema(self, timeout: float) -> pa.Schema | None:
+        """The columns of the answer, or None when nothing is known after ``timeout`` seconds; raises its error."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._schema is not None or self._error is not None, timeout)
+            if self._schema is None and self._error is not None:
+                raise self._error
+            return self._schema
+
+    def take(self, timeout: float, resume: Callable[[], None]) -> Item | None:
+        """The next item, or None where there is none yet. Raises StopIteration at the end, or the query's error."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._ended or self._error is not None, timeout)
+            if self._error is not None:
+                raise self._error
+            if not self._items:
+                if self._ended:
+                    raise StopIteration
+                return None
+            item = self._items.popleft()
+            self._bytes -= item[0].nbytes
+            wake = self._parked and self._bytes <= FULL // 2
+            if wake:
+                self._parked = False
+        if wake:
+            resume()
+        return item
+
+    def stop(self) -> None:
+        """End the query's work at once; returns when no thread runs it any more."""
+        with self._changed:
+            self._stopped = True
+            if self._error is None and not self._ended:
+                self._error = QueryKilled("the query was cancelled")
+            self._changed.notify_all()
+            while self._busy:
+                # An interrupt is lost on a statement that is just about to start, hence again until it has ended.
+                self._cursor.interrupt()
+                self._changed.wait(0.02)
+            self._items.clear()
+            self._bytes = 0
+        self._close()
+
+    # ---- the lane's side
+
+    def advance(self, batch: Batch) -> bool:
+        """Run the batch until it ends (True) or the outbox is full (False: parked)."""
+        began = time.monotonic()
+        with self._changed:
+            if self._stopped:
+                raise QueryKilled("the query was cancelled")
+            self._busy = True
+        try:
+            return self._pump(batch)
+        except (duckdb.Error, OSError, MemoryError) as error:
+            raise failures.of_query(error, _files(self._statement.parameters(batch.first, batch.count))) from None
+        finally:
+            self._batch_seconds += time.monotonic() - began
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+
+    def park(self) -> bool:
+        """Wait for the caller to drain the outbox; False where it has already."""
+        with self._changed:
+            self._parked = self._bytes > FULL // 2
+            return self._parked
+
+    def measured(self) -> tuple[float, int]:
+        """Seconds and bytes of the batch that ended."""
+        seconds, sent = self._batch_seconds, self._batch_bytes
+        self._batch_seconds, self._batch_bytes = 0.0, 0
+        return seconds, sent
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether as many rows were sent as its LIMIT asks for."""
+        return self._left == 0
+
+    def end(self) -> None:
+        """All is sent. Chunks that were not run, because enough rows were found, are reported as done too."""
+        with self._changed:
+            at = 0
+            for first, count in sorted(self._done):
+                if at < first:
+                    self._report(at, first - at)
+                at = first + count
+            if at < len(self._statement.numbers):
+                self._report(at, len(self._statement.numbers) - at)
+            self._ended = True
+            self._changed.notify_all()
+        self._close()
+
+    def fail(self, error: QservError) -> None:
+        with self._changed:
+            self._error = self._error or error
+            self._changed.notify_all()
+        self._close()
+
+    def _pump(self, batch: Batch) -> bool:
+        if self._reader is None:
+            parameters = self._statement.parameters(batch.first, batch.count)
+            self._reader = self._cursor.sql(self._statement.sql, params=parameters).to_arrow_reader(ROWS)
+            with self._changed:
+                self._schema = self._schema or self._reader.schema
+                self._changed.notify_all()
+        for rows in self._reader:
+            if self._put(rows):
+                return False
+            if self.satisfied:
+                break
+        self._reader = None
+        with self._changed:
+            self._done.append((batch.first, batch.count))
+            self._report(batch.first, batch.count)
+            self._changed.notify_all()
+        return True
+
+    def _report(self, first: int, count: int) -> None:
+        self._items.append((no_rows(self._schema), BatchDone(first=first, count=count)))
+
+    def _put(self, rows: pa.RecordBatch) -> bool:
+        """Add rows to the outbox; whether it is full."""
+        if self._left is not None:
+            rows = rows.slice(0, self._left)
+            self._left -= rows.num_rows
+        if rows.num_rows == 0:
+            return False
+        with self._changed:
+            if self._stopped:
+                raise QueryKilled("the query was cancelled")
+            self._items.append((rows, None))
+            self._bytes += rows.nbytes
+            self._batch_bytes += rows.nbytes
+            self._changed.notify_all()
+            return self._bytes > FULL
+
+    def _close(self) -> None:
+        self._reader = None
+        with contextlib.suppress(duckdb.Error):
+            self._cursor.close()
+
+
+class Lane:
+    """Runs queries of one class.
+
+    Parameters
+    ----------
+    connection : its DuckDB, closed to all but the worker's data.
+    slots : how many statements run at a time.
+    whole : a query's chunks are one batch (point queries).
+    """
+
+    def __init__(
+        self, name: str, connection: duckdb.DuckDBPyConnection, *, slots: int, whole: bool, aim: Aim | None = None
+    ) -> None:
+        self.name = name
+        self._connection = connection
+        self._whole = whole
+        self._aim = aim or Aim()
+        self._changed = threading.Condition()
+        self._elevator = Elevator()
+        self._runs: dict[str, Run] = {}
+        self._closing = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}-{slot}", daemon=True) for slot in range(slots)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def queries(self) -> int:
+        return len(self._runs)
+
+    def submit(self, name: str, statement: Statement) -> Run:
+        """Begin a query under a name of its own; it runs until it ends, fails or is dropped."""
+        run = Run(name, statement, self._connection.cursor())
+        with self._changed:
+            if self._closing:
+                raise QueryKilled("the worker is shutting down")
+            self._runs[name] = run
+            self._elevator.add(name, Course(statement.numbers, aim=self._aim, whole=self._whole))
+            self._changed.notify()
+        return run
+
+    def describe(self, statement: Statement) -> pa.Schema:
+        """The columns of a statement's answer, without running it."""
+        parameters = statement.parameters(0, min(1, len(statement.numbers)))
+        sql = f"SELECT * FROM ({statement.sql}) LIMIT 0"  # noqa: S608 -- the planner wrote the statement
+        try:
+            with contextlib.closing(self._connection.cursor()) as cursor:
+                return cursor.sql(sql, params=parameters).to_arrow_reader().schema
+        except (duckdb.Error, OSError) as error:
+            raise failures.of_query(error, _files(parameters)) from None
+
+    def items(self, run: Run, tick: float) -> Iterator[Item | None]:
+        """What a query yields; None after each ``tick`` seconds of silence. Dropping it drops the query."""
+        try:
+            while True:
+                try:
+                    item = run.take(tick, lambda: self._resume(run.name))
+                except StopIteration:
+                    return
+                yield item
+        finally:
+            self.drop(run)
+
+    def drop(self, run: Run) -> None:
+        """Stop a query, if it still runs, and forget it."""
+        with self._changed:
+            self._runs.pop(run.name, None)
+            self._elevator.remove(run.name)
+        run.stop()
+
+    def close(self) -> None:
+        """Stop all queries and end the lane's threads."""
+        with self._changed:
+            self._closing = True
+            runs = list(self._runs.values())
+            self._changed.notify_all()
+        for run in runs:
+            run.fail(QueryKilled("the worker is shutting down"))
+            self.drop(run)
+        for thread in self._threads:
+            thread.join()
+        self._connection.close()
+
+    def _resume(self, name: str) -> None:
+        with self._changed:
+            self._elevator.resume(name)
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                turn = None if self._closing else self._elevator.next()
+                while turn is None:
+                    if self._closing:
+                        return
+                    self._changed.wait()
+                    turn = None if self._closing else self._elevator.next()
+                name, batch = turn
+                run = self._runs[name]
+            self._turn(run, batch)
+
+    def _turn(self, run: Run, batch: Batch) -> None:
+        began = time.monotonic()
+        try:
+            finished = run.advance(batch)
+        except QservError as error:
+            run.fail(error)
+            with self._changed:
+                self._elevator.remove(run.name)
+            return
+        seconds = time.monotonic() - began
+        if not finished:
+            with self._changed:
+                self._elevator.park(run.name, seconds)
+            if not run.park():
+                self._resume(run.name)
+            return
+        batch_seconds, sent = run.measured()
+        with self._changed:
+            last = self._elevator.done(run.name, seconds, batch_seconds=batch_seconds, sent=sent)
+            if run.satisfied:
+                self._elevator.remove(run.name)
+            elif not last:
+                self._changed.notify()
+        if last or run.satisfied:
+            run.end()
+
+
+def no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.record_batch([pa.array([], type=field.type) for field in schema], schema=schema)
+
+
+def _files(parameters: Parameters) -> Iterator[Path]:
+    return (Path(file) for files in parameters.values() for file in files)

@@ -1,0 +1,147 @@
+"""Queries on a worker: from a task to its rows, with their caller watched."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from qserv.catalog import logs
+from qserv.catalog.errors import QservError
+from qserv.catalog.flight import KEEP_ALIVE
+from qserv.catalog.messages import QueryTask
+from qserv.catalog.settings import WorkerSettings
+from qserv.sql.functions import MACROS
+from qserv.storage.duck import open_closed
+from qserv.worker import metrics
+from qserv.worker.lanes import Item, Lane, Run, no_rows
+from qserv.worker.statements import ChunkStatement, EmptyFiles
+
+TICK = 0.1
+"""Seconds between looks at whether a query's caller is still there."""
+
+_PROMPT = 0.02
+_SCAN_SLOTS = 2
+_POINT_SLOTS = 4
+
+log = logs.get(__name__)
+
+
+class Queries:
+    """The lanes of a worker and the queries on them.
+
+    Parameters
+    ----------
+    data_dir : the folder of all chunk files.
+    scratch : a folder of this process alone, for spilling and for empty files.
+    """
+
+    def __init__(self, settings: WorkerSettings, data_dir: Path, scratch: Path) -> None:
+        self._data_dir = data_dir
+        empty = scratch / "empty"
+        self._empty = EmptyFiles(empty)
+
+        def lane(name: str, memory: int, *, slots: int, whole: bool) -> Lane:
+            folders = (data_dir, empty)
+            spill = settings.spill_limit // 2
+            closed = open_closed(folders, memory, scratch / f"spill-{name}", spill, settings.threads, MACROS)
+            return Lane(name, closed, slots=slots, whole=whole)
+
+        self._lanes = {
+            "scan": lane("scan", settings.memory_limit, slots=_SCAN_SLOTS, whole=False),
+            "point": lane("point", settings.point_memory_limit, slots=_POINT_SLOTS, whole=True),
+        }
+        self._lock = threading.Lock()
+        self._runs: dict[str, dict[str, tuple[Lane, Run]]] = {}
+        self._count = itertools.count(1)
+
+    def start(self, task: QueryTask, gone: Callable[[], bool]) -> tuple[pa.Schema, Iterator[Item]]:
+        """Begin a query: its columns, and its rows as they come.
+
+        ``gone`` says whether the caller hung up. The rows hold empty batches where nothing came for a while.
+
+        Raises
+        ------
+        QservError
+            Also while iterating: what went wrong.
+        """
+        lane = self._lanes[task.lane]
+        statement = ChunkStatement(task, self._data_dir, self._empty)
+        name = f"{task.query}#{next(self._count)}"
+        run = lane.submit(name, statement)
+        with self._lock:
+            self._runs.setdefault(task.query, {})[name] = (lane, run)
+        try:
+            schema = run.wait_schema(_PROMPT) or lane.describe(statement)
+        except BaseException:
+            self._forget(task.query, name)
+            lane.drop(run)
+            raise
+        return schema, self._rows(task, lane, run, schema, gone)
+
+    def cancel(self, query: str) -> int:
+        """Stop a query; how many of its statements there were."""
+        with self._lock:
+            found = list(self._runs.get(query, {}).values())
+        for lane, run in found:
+            lane.drop(run)
+        return len(found)
+
+    @property
+    def running(self) -> dict[str, int]:
+        """Queries by lane."""
+        return {name: lane.queries for name, lane in self._lanes.items()}
+
+    def close(self) -> None:
+        for lane in self._lanes.values():
+            lane.close()
+
+    def _rows(
+        self, task: QueryTask, lane: Lane, run: Run, schema: pa.Schema, gone: Callable[[], bool]
+    ) -> Iterator[Item]:
+        began = said = time.monotonic()
+        state = "dropped"
+        rows = 0
+        try:
+            for item in lane.items(run, TICK):
+                now = time.monotonic()
+                if item is not None:
+                    rows += item[0].num_rows
+                    said = now
+                    yield item
+                elif gone():
+                    return
+                elif now - said > KEEP_ALIVE:
+                    said = now
+                    yield no_rows(schema), None
+            state = "done"
+        except QservError as error:
+            state = error.code
+            raise
+        finally:
+            self._forget(task.query, run.name)
+            seconds = time.monotonic() - began
+            metrics.QUERIES.labels(task.lane, state).inc()
+            metrics.QUERY_SECONDS.labels(task.lane).observe(seconds)
+            metrics.ROWS_SENT.inc(rows)
+            log.info(
+                "query",
+                query=task.query,
+                lane=task.lane,
+                chunks=len(task.chunks),
+                rows=rows,
+                seconds=round(seconds, 4),
+                state=state,
+            )
+
+    def _forget(self, query: str, name: str) -> None:
+        with self._lock:
+            runs = self._runs.get(query)
+            if runs is not None:
+                runs.pop(name, None)
+                if not runs:
+                    del self._runs[query]

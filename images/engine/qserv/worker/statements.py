@@ -1,0 +1,72 @@
+"""A query task as a lane runs it: the files of any batch of its chunks, as paths on this worker's disk."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from qserv.catalog.errors import WorkerFailed
+from qserv.catalog.messages import QuerySource, QueryTask
+from qserv.worker.lanes import Parameters
+
+
+class EmptyFiles:
+    """Parquet files of no rows, one for each schema: what a source without files in a batch reads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._paths: dict[str, str] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.iterdir():
+            left.unlink()
+
+    def path(self, schema_ipc: str) -> str:
+        """The file of a schema, given as base64 of its Arrow IPC form."""
+        with self._lock:
+            found = self._paths.get(schema_ipc)
+            if found is None:
+                raw = base64.b64decode(schema_ipc)
+                schema = pa.ipc.read_schema(pa.py_buffer(raw))
+                path = self._folder / f"{hashlib.sha256(raw).hexdigest()}.parquet"
+                pq.write_table(schema.empty_table(), path)
+                found = self._paths[schema_ipc] = str(path)
+            return found
+
+
+class ChunkStatement:
+    """A :class:`QueryTask` over the files below ``data_dir``."""
+
+    def __init__(self, task: QueryTask, data_dir: Path, empty: EmptyFiles) -> None:
+        self._task = task
+        self._empty = empty
+        self._folders = [f"{data_dir}/{source.database}/{source.table}" for source in task.sources]
+        self.sql = task.sql
+        self.limit = task.limit
+        self.numbers = tuple(number for number, _ in task.chunks)
+
+    def parameters(self, first: int, count: int) -> Parameters:
+        """The files of each source, by the name of its parameter."""
+        chunks = self._task.chunks[first : first + count]
+        found: Parameters = {}
+        place = 0
+        for index, (source, folder) in enumerate(zip(self._task.sources, self._folders, strict=True)):
+            if source.shared:
+                files = [f"{folder}/full/{file}" for file in source.shared]
+            else:
+                files = [f"{folder}/{number}/{file}" for number, names in chunks for file in names[place]]
+                place += 1
+            found[f"s{index}"] = files or [self._no_rows(source)]
+        return found
+
+    def _no_rows(self, source: QuerySource) -> str:
+        if source.schema_ipc is None:
+            raise WorkerFailed(
+                f"the query names no file of {source.database}.{source.table} and no schema to read none by"
+            )
+        return self._empty.path(source.schema_ipc)

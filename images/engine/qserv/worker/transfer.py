@@ -1,0 +1,130 @@
+"""Files between workers: sent, copied, checked, listed, removed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from qserv.catalog.errors import FileMissing, QservError, Unavailable
+from qserv.catalog.flight import WorkerClient
+from qserv.catalog.messages import Fetch, Inventory, Verified, Verify
+from qserv.storage import files
+from qserv.worker import failures, metrics
+
+BLOCK = 1 << 20
+"""Bytes of a file in one message."""
+
+_SCHEMA = pa.schema([pa.field("bytes", pa.binary(), nullable=False)])
+
+
+class FileSource:
+    """Reads this worker's files for others."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+
+    def stream(self, path: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The bytes of a stored file, in blocks.
+
+        Raises
+        ------
+        FileMissing, DataError
+            Where it is not there, or the path is not one of a stored file.
+        """
+        found = files.existing(self._data_dir, path)
+        if files.FileName.parse(found.name) is None:
+            raise FileMissing(f"{path} is not a stored file", path=path)
+        return _SCHEMA, self._blocks(found, path)
+
+    @staticmethod
+    def _blocks(found: Path, path: str) -> Iterator[pa.RecordBatch]:
+        try:
+            with found.open("rb", buffering=0) as file:
+                while block := file.read(BLOCK):
+                    yield pa.record_batch([pa.array([block], type=pa.binary())], schema=_SCHEMA)
+        except OSError as error:
+            raise failures.of_disk(error, path) from None
+
+    def inventory(self, prefix: str) -> Inventory:
+        found = tuple(sorted(files.inventory(self._data_dir, prefix)))
+        return Inventory(prefix=prefix, files=found)
+
+    def verify(self, wish: Verify) -> Verified:
+        """The sums of files, read anew from the disk; one that cannot be read counts as not there."""
+        sums: dict[str, str | None] = {}
+        for path in wish.paths:
+            try:
+                sums[path] = files.sum_of(files.existing(self._data_dir, path))
+            except (FileMissing, OSError):
+                sums[path] = None
+        return Verified(sums=sums)
+
+
+class Pace:
+    """Holds a stream of bytes to a number of bytes a second; 0: unlimited."""
+
+    def __init__(self, bandwidth: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bandwidth = bandwidth
+        self._clock = clock
+        self._free_at = clock()
+
+    def delay(self, sent: int) -> float:
+        """Seconds to wait after ``sent`` more bytes. Time that passed unused is not saved up beyond a moment."""
+        if not self._bandwidth:
+            return 0.0
+        now = self._clock()
+        self._free_at = max(self._free_at, now - 0.1) + sent / self._bandwidth
+        return max(0.0, self._free_at - now)
+
+
+class Copier:
+    """Copies files from other workers.
+
+    Parameters
+    ----------
+    client : the worker at a Flight address.
+    stopping : set when the process ends; copies stop then.
+    """
+
+    def __init__(self, data_dir: Path, client: Callable[[str], WorkerClient], stopping: threading.Event) -> None:
+        self._data_dir = data_dir
+        self._client = client
+        self._stopping = stopping
+
+    def fetch(self, wish: Fetch) -> None:
+        """Copy what is not here whole; each file is checked by its sum before it gets its name.
+
+        Raises
+        ------
+        FileMissing, DataError, Unavailable, ResourceExhausted
+            At the first file that fails; those before it stay, and are not copied again.
+        """
+        pace = Pace(wish.bandwidth)
+        source = self._client(wish.source)
+        for path, sha256, size in wish.files:
+            if not self._whole(path, sha256, size):
+                self._copy(source, path, sha256, size, pace)
+
+    def _whole(self, path: str, sha256: str, size: int) -> bool:
+        place = files.resolve(self._data_dir, path)
+        return place.is_file() and place.stat().st_size == size and files.sum_of(place) == sha256
+
+    def _copy(self, source: WorkerClient, path: str, sha256: str, size: int, pace: Pace) -> None:
+        try:
+            files.receive(self._data_dir, path, sha256, size, self._paced(source.file(path), pace))
+        except OSError as error:
+            raise failures.of_disk(error, path) from None
+        except QservError as error:
+            error.details.setdefault("path", path)
+            raise
+        metrics.FETCHED_BYTES.inc(size)
+
+    def _paced(self, blocks: Iterator[pa.Buffer], pace: Pace) -> Iterator[bytes]:
+        for block in blocks:
+            yield block.to_pybytes()
+            if self._stopping.wait(pace.delay(block.size)):
+                raise Unavailable("the worker is shutting down")
