@@ -5,7 +5,8 @@
     QservError
     ├── SqlError            a statement that cannot be answered as written
     │   ├── ParseError
-    │   ├── UnknownDatabase, UnknownTable, UnknownColumn, UnknownFunction
+    │   ├── UnknownDatabase, UnknownTable, UnknownColumn, UnknownFunction, UnknownVariable
+    │   ├── NoDatabase, EmptyStatement
     │   ├── AmbiguousColumn
     │   ├── WrongArguments        a function or restrictor called with what it cannot take
     │   ├── RadiusAboveOverlap    a neighbour search wider than the stored overlap
@@ -78,6 +79,25 @@ class UnknownColumn(SqlError):
     code = "unknown-column"
     mysql = 1054
     sqlstate = "42S22"
+
+
+class UnknownVariable(SqlError):
+    code = "unknown-variable"
+    mysql = 1193
+    sqlstate = "HY000"
+
+
+class NoDatabase(SqlError):
+    """A statement that needs a default database, and none was chosen."""
+
+    code = "no-database"
+    mysql = 1046
+    sqlstate = "3D000"
+
+
+class EmptyStatement(SqlError):
+    code = "empty-statement"
+    mysql = 1065
 
 
 class AmbiguousColumn(SqlError):
