@@ -130,7 +130,7 @@ def files_of_worker(connection: Connection, worker: int) -> list[FileRow]:
     return files_where(connection, schema.file.c.unit_id.in_(held), schema.file.c.version.is_not(None))
 
 
-def indexfiles_where(connection: Connection, table: int) -> dict[int, list[FileRow]]:
+def index_files(connection: Connection, table: int) -> dict[int, list[FileRow]]:
     """The committed index files of a director, by partition."""
     f = schema.file.c
     numbers = {
