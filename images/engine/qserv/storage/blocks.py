@@ -19,10 +19,13 @@ from qserv.catalog.model import CHUNK_COLUMN, HOST_COLUMN, SUBCHUNK_COLUMN
 from qserv.sky.chunker import Floats, Ints, Partitioning
 from qserv.sky.overlap import distance_to_chunks, overlap_rows
 from qserv.storage.index import partition_of
+from qserv.storage.origin import Origin
 from qserv.storage.schema import index_schema
 
 PARTITION_COLUMN = "partition"
 """Of index blocks: the unit of each row."""
+
+UNKNOWN = Origin("input")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +52,16 @@ class Director:
     index_partitions: int
 
 
-def cut_director(rows: pa.Table, director: Director, where: str = "input") -> Cut:
-    """Main, overlap and index blocks of director rows. ``where`` names the rows in errors.
+def cut_director(rows: pa.Table, director: Director, origin: Origin = UNKNOWN) -> Cut:
+    """Main, overlap and index blocks of director rows. ``origin`` names the rows in errors.
 
     Raises
     ------
     DataError
         For a key that is NULL, and a position that is NULL, not finite or out of range; with the row, from 1.
     """
-    keys = director_keys(rows, director.key, where)
-    ra, dec = positions(rows, director.position, where)
+    keys = director_keys(rows, director.key, origin)
+    ra, dec = positions(rows, director.position, origin)
     chunk, subchunk = director.partitioning.locate(ra, dec)
     placed = with_place(rows, chunk, subchunk)
     near = overlap_rows(director.partitioning, ra, dec, chunk, director.overlap)
@@ -76,7 +79,7 @@ def cut_placed(
     subchunk: Ints,
     partitioning: Partitioning,
     position: tuple[str, str] | None = None,
-    where: str = "input",
+    origin: Origin = UNKNOWN,
 ) -> Cut:
     """Blocks of rows whose chunk and sub-chunk are known: those of a child or a match table.
 
@@ -84,7 +87,7 @@ def cut_placed(
     """
     margin = 0.0
     if position is not None:
-        ra, dec, known = own_positions(rows, position, where)
+        ra, dec, known = own_positions(rows, position, origin)
         if known.size:
             margin = float(distance_to_chunks(partitioning, ra, dec, chunk[known]).max())
     order = group_order(chunk, partitioning.id_bound)
@@ -111,7 +114,7 @@ def slices(block: pa.Table, column: str) -> Iterator[tuple[int, int, int]]:
         yield int(units[start]), int(start), int(stop - start)
 
 
-def director_keys(rows: pa.Table, key: str, where: str) -> npt.NDArray[np.integer]:
+def director_keys(rows: pa.Table, key: str, origin: Origin) -> npt.NDArray[np.integer]:
     """The keys of director rows as int64 or uint64.
 
     Raises
@@ -121,16 +124,15 @@ def director_keys(rows: pa.Table, key: str, where: str) -> npt.NDArray[np.intege
     """
     column = rows.column(key)
     if not pa.types.is_integer(column.type):
-        raise DataError(f"{where}: the key {key!r} has the type {column.type}: a director's key is an integer")
+        raise DataError(f"{origin.file}: the key {key!r} has the type {column.type}: a director's key is an integer")
     if column.null_count:
-        row = _first(column.is_null().to_numpy())
-        raise DataError(f"{where}, row {row + 1}: the key {key!r} is NULL", row=row + 1, column=key)
+        raise origin.error(_first(column.is_null().to_numpy()), key, "a director's key must not be NULL")
     wide = pa.uint64() if pa.types.is_unsigned_integer(column.type) else pa.int64()
     found: npt.NDArray[np.integer] = column.cast(wide).to_numpy()
     return found
 
 
-def positions(rows: pa.Table, names: tuple[str, str], where: str) -> tuple[Floats, Floats]:
+def positions(rows: pa.Table, names: tuple[str, str], origin: Origin) -> tuple[Floats, Floats]:
     """Right ascension and declination of every row, checked.
 
     Raises
@@ -142,32 +144,32 @@ def positions(rows: pa.Table, names: tuple[str, str], where: str) -> tuple[Float
     for name, limit in zip(names, (360.0, 90.0), strict=True):
         column = rows.column(name)
         if column.null_count:
-            row = _first(column.is_null().to_numpy())
-            raise DataError(f"{where}, row {row + 1}: the position {name!r} is NULL", row=row + 1, column=name)
-        found.append(_checked(column, name, limit, where, np.arange(rows.num_rows)))
+            raise origin.error(_first(column.is_null().to_numpy()), name, "a position must not be NULL or NaN")
+        found.append(_checked(column, name, limit, origin))
     return found[0], found[1]
 
 
-def own_positions(rows: pa.Table, names: tuple[str, str], where: str) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+def own_positions(
+    rows: pa.Table, names: tuple[str, str], origin: Origin
+) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
     """The positions of the rows that have one, checked as :func:`positions`, and which rows these are."""
     ra, dec = rows.column(names[0]), rows.column(names[1])
     known = np.flatnonzero(ra.is_valid().to_numpy() & dec.is_valid().to_numpy())
     if known.size < rows.num_rows:
         ra, dec = ra.take(pa.array(known)), dec.take(pa.array(known))
-    return _checked(ra, names[0], 360.0, where, known), _checked(dec, names[1], 90.0, where, known), known
+    return _checked(ra, names[0], 360.0, origin, known), _checked(dec, names[1], 90.0, origin, known), known
 
 
-def _checked(column: pa.ChunkedArray, name: str, limit: float, where: str, numbers: npt.NDArray[np.int64]) -> Floats:
+def _checked(
+    column: pa.ChunkedArray, name: str, limit: float, origin: Origin, numbers: npt.NDArray[np.int64] | None = None
+) -> Floats:
+    """Values as floats within ``±limit``. ``numbers`` are the rows they come from, where some were left out."""
     values: Floats = column.cast(pa.float64()).to_numpy()
     good = np.abs(values) <= limit  # False for NaN
     if not good.all():
         at = _first(~good)
-        row = int(numbers[at]) + 1
-        raise DataError(
-            f"{where}, row {row}: {name!r} is {values[at]}, not a number of degrees within ±{limit:g}",
-            row=row,
-            column=name,
-        )
+        row = at if numbers is None else int(numbers[at])
+        raise origin.error(row, name, f"{values[at]} is not a number of degrees within ±{limit:g}")
     return values
 
 

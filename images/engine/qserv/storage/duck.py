@@ -4,8 +4,8 @@ Opened with the file system closed except for the folders given, without extensi
 locked: a statement can reach no other file, no URL and no setting. What DuckDB still allows inside the open folders
 (``COPY … TO``, ``ATTACH``) the planner never writes: statements are its own.
 
-What a session may change for itself is set ``GLOBAL``, so that cursors have it too: without the cache of Parquet footers
-a cursor takes 25 µs more for each file.
+What a session may change for itself is set ``GLOBAL``, so that cursors have it too: without the cache of Parquet
+footers a cursor takes 25 µs more for each file.
 
 Limits are set by ``SET`` and in this order: ``max_temp_directory_size`` is ignored when given at connect, or before
 ``temp_directory``.

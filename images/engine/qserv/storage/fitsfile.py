@@ -1,0 +1,123 @@
+"""The first table of a FITS file as batches of rows, through astropy."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import uuid
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+
+from qserv.catalog.errors import DataError, SpecError
+from qserv.catalog.model import Column
+from qserv.storage.origin import Origin
+from qserv.storage.sources import LocalFile
+
+_ROWS = 65_536
+
+
+class FitsFile:
+    """A FITS binary table, mapped into memory; one that is compressed is unpacked below ``spool`` first."""
+
+    def __init__(self, file: LocalFile, spool: Path) -> None:
+        self._file = file
+        self._spool = spool
+        with self._table() as table:
+            self.schema: pa.Schema = pa.schema([_field(column) for column in table.columns if _scalar(column)])
+            self._vectors = {column.name.casefold() for column in table.columns if not _scalar(column)}
+
+    def batches(self, columns: Sequence[Column], batch_bytes: int) -> Iterator[tuple[pa.Table, Origin, int]]:
+        wanted = {column.name.casefold() for column in columns}
+        vectors = sorted(wanted & self._vectors)
+        if vectors:
+            raise SpecError(f"{self._file.name}: columns of arrays cannot be loaded: {', '.join(vectors)}")
+        fields = [field for field in self.schema if field.name.casefold() in wanted]
+        step = max(1024, min(_ROWS, batch_bytes // (8 * max(len(columns), 1))))
+        with self._table() as table:
+            total = len(table.data)
+            for first in range(0, total, step):
+                rows = table.data[first : first + step]
+                arrays = [_array(rows[field.name], field.type, table.columns[field.name]) for field in fields]
+                done = self._file.size * min(first + step, total) // total
+                yield pa.table(arrays, schema=pa.schema(fields)), Origin(self._file.name, first), done
+
+    @contextmanager
+    def _table(self) -> Iterator[Any]:
+        """The open table. astropy tells of a file cut short by a warning; here it is an error."""
+        name = self._file.name
+        with self._unpacked() as path, warnings.catch_warnings():
+            warnings.simplefilter("error", AstropyWarning)
+            warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+            try:
+                with fits.open(path, memmap=True) as units:
+                    table = next((unit for unit in units if isinstance(unit, fits.BinTableHDU)), None)
+                    if table is None:
+                        raise DataError(f"{name}: there is no binary table in this FITS file", file=name)
+                    yield table
+            except (OSError, TypeError, ValueError, AstropyWarning) as error:
+                raise DataError(
+                    f"{name}: this is no whole FITS file (was it cut short?): {error}", file=name
+                ) from error
+
+    @contextmanager
+    def _unpacked(self) -> Iterator[Path]:
+        if not self._file.name.lower().endswith(".gz"):
+            yield self._file.path
+            return
+        self._spool.mkdir(parents=True, exist_ok=True)
+        target = self._spool / f"{uuid.uuid4().hex}.fits"
+        try:
+            with gzip.open(self._file.path, "rb") as packed, target.open("wb") as plain:
+                shutil.copyfileobj(packed, plain, 1 << 20)
+            yield target
+        except EOFError as error:
+            raise DataError(f"{self._file.name}: the compressed file is cut short", file=self._file.name) from error
+        finally:
+            target.unlink(missing_ok=True)
+
+
+def _scalar(column: fits.Column) -> bool:
+    return column.dtype.shape == () and column.format[-1:] not in ("P", "Q") and "P" not in column.format
+
+
+def _field(column: fits.Column) -> pa.Field:
+    return pa.field(column.name, _arrow_type(column))
+
+
+def _arrow_type(column: fits.Column) -> pa.DataType:
+    """The Arrow type of a scalar column as astropy gives its values: scaled, logical, or unsigned by its zero."""
+    letter = column.format.lstrip("0123456789")[:1]
+    if letter == "A":
+        return pa.string()
+    if letter == "L":
+        return pa.bool_()
+    unsigned = {("I", 32768): pa.uint16(), ("J", 2147483648): pa.uint32(), ("K", 9223372036854775808): pa.uint64()}
+    signed = {("B", -128): pa.int8()}
+    zero = 0 if column.bzero in (None, "") else column.bzero
+    scale = 1 if column.bscale in (None, "") else column.bscale
+    if scale == 1 and (letter, zero) in unsigned | signed:
+        return (unsigned | signed)[letter, zero]
+    if (scale, zero) != (1, 0):
+        return pa.float64()
+    plain = {"B": pa.uint8(), "I": pa.int16(), "J": pa.int32(), "K": pa.int64(), "E": pa.float32(), "D": pa.float64()}
+    if letter not in plain:
+        raise SpecError(f"column {column.name!r}: the FITS format {column.format!r} cannot be loaded")
+    return plain[letter]
+
+
+def _array(values: npt.NDArray[Any], kind: pa.DataType, column: fits.Column) -> pa.Array:
+    if pa.types.is_string(kind):
+        return pa.array([str(value) for value in values], kind)
+    native = np.ascontiguousarray(values, dtype=kind.to_pandas_dtype())
+    if column.null in (None, ""):
+        return pa.array(native, kind)
+    return pa.array(native, kind, mask=native == column.null)
