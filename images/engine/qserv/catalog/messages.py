@@ -13,7 +13,10 @@ A worker's Flight service
     (main), ``hostChunkId`` (overlap) or ``partition`` (index), which names the unit of each row.
 ``DoAction``
     ``cancel`` (:class:`Cancel`), ``lookup`` (a :class:`LookupHeader` line, then the keys as an Arrow stream),
-    ``contribute``, ``contribution``, ``prepare``, ``fetch``, ``discard``, ``inventory``, ``ping``; see each class.
+    ``contribute`` (:class:`Contribute`), ``contribution`` (:class:`ContributionKey`, answers
+    :class:`ContributionState`), ``cancel_contribution`` (:class:`ContributionKey`), ``prepare`` (:class:`Prepare`),
+    ``fetch`` (:class:`Fetch`), ``discard`` (:class:`Discard`), ``inventory`` and ``verify`` (:class:`Inventory`,
+    :class:`Verify`), ``ping`` (nothing, answers nothing).
 
 Errors travel as a Flight error whose ``extra_info`` is a :class:`Failure`; :func:`qserv.catalog.errors.from_code`
 makes the exception of it.
@@ -78,7 +81,11 @@ class QueryTask(Message):
 
 
 class BatchDone(Message):
-    """All rows of these chunks were sent. ``chunks`` counts, in the order of the task."""
+    """All rows of these chunks were sent, or as many of all as the task's ``limit`` asks for.
+
+    The chunks are those from ``first`` on, ``count`` of them, in the order of the task. A stream that ends well has
+    reported each chunk once; a task without chunks reports ``first`` 0, ``count`` 0.
+    """
 
     first: int
     count: int
@@ -130,7 +137,10 @@ class TableFacts(Message):
 
 
 class Contribute(Message):
-    """Read a file and send its rows to the primaries of their chunks. Answered at once; see :class:`ContributionState`."""
+    """Read a file and send its rows to the primaries of their chunks.
+
+    Answered at once; its :class:`ContributionState` says how far it is.
+    """
 
     contribution: int
     attempt: int
@@ -196,9 +206,14 @@ class Fetch(Message):
 
 
 class Discard(Message):
-    """Remove a transaction's staged rows and files, or the named files."""
+    """Remove what is void; may be asked again.
+
+    ``transaction``: an aborted one's staged rows and files; ``staged``: the staged rows alone of one that committed;
+    ``paths``: the named files.
+    """
 
     transaction: int | None = None
+    staged: int | None = None
     paths: tuple[str, ...] = ()
 
 
