@@ -102,6 +102,15 @@ def table(connection: Connection, of: str, name: str) -> TableRow:
     return found
 
 
+def by_id(connection: Connection, identifier: int) -> TableRow:
+    """Raises UnknownTable when it was dropped."""
+    for there in databases(connection):
+        for row in tables(connection, there):
+            if row.id == identifier:
+                return row
+    raise UnknownTable(f"table number {identifier} was dropped")
+
+
 def sizes(connection: Connection) -> dict[int, tuple[int, int]]:
     """Rows (of main files) and bytes of all committed tables, by table id."""
     f = schema.file.c

@@ -1,0 +1,248 @@
+"""Carries commits and aborts to their end.
+
+A commit goes: every worker with staged rows *prepares* (writes and syncs its files, which are entered into the metadata
+as they come), the other holders of each unit *fetch* the files, and one transaction of the metadata makes them visible.
+Each step may be done again by this or another controller: what is prepared is known, and files that are there are not
+fetched twice. A worker that restarts before it has prepared takes its staged rows with it: the contributions that sent
+them are run anew (``Contributing``), and the commit goes on when they are done.
+
+A holder that cannot be given the new files is taken off the map of the units that they belong to, and repair makes
+another: a commit does not wait for a worker that is gone. Wrong data (a key that is there twice) aborts the transaction.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+
+from sqlalchemy import Connection
+
+from qserv.catalog import logs
+from qserv.catalog.errors import Conflict, DataError, QservError, Unavailable, WorkerFailed
+from qserv.catalog.flight import failure_of
+from qserv.catalog.messages import Discard, Failure, Fetch, Prepare, Prepared
+from qserv.catalog.metadata import Metadata, chores, ingests, tables, units
+from qserv.catalog.metadata.ingests import ContributionRow, IngestRow
+from qserv.catalog.metadata.tables import TableRow
+from qserv.catalog.metadata.units import FileRow
+from qserv.catalog.metadata.workers import WorkerRow
+from qserv.catalog.model import TableKind, UnitKind, WorkerState
+from qserv.replication import views
+from qserv.replication.calls import Calls
+from qserv.replication.leader import Leader
+from qserv.replication.registry import Registry
+
+log = logs.get(__name__)
+
+_PREPARE_SECONDS = 1800.0
+_FETCH_SECONDS = 600.0
+_FETCH_FILES = 200
+_FETCH_TRIES = 3
+
+Absent = dict[int, set[int]]  # workers that could not be given a unit's new files, by the unit's id
+
+
+class Committing:
+    """One round is :meth:`step`; each open end of a transaction is carried on in a thread of its own."""
+
+    def __init__(self, metadata: Metadata, leader: Leader, registry: Registry, calls: Calls) -> None:
+        self._metadata = metadata
+        self._leader = leader
+        self._registry = registry
+        self._calls = calls
+        self._running: dict[int, Future[None]] = {}
+
+    def step(self) -> None:
+        self._running = {key: future for key, future in self._running.items() if not future.done()}
+        ending = self._metadata.read(partial(ingests.ingests, states=("committing", "aborting")))
+        for row in reversed(ending):
+            if row.id not in self._running:
+                self._running[row.id] = self._calls.background(partial(self._carry, row))
+        self._discard()
+
+    def _carry(self, row: IngestRow) -> None:
+        with logs.bound(transaction=row.id):
+            try:
+                if row.state == "aborting":
+                    self._leader.write(partial(ingests.abort, transaction=row.id))
+                    log.info("transaction aborted")
+                else:
+                    self._commit(row.id)
+            except (DataError, Conflict) as error:
+                log.warning("commit refused", code=error.code, reason=error.message)
+                self._give_up(row.id, failure_of(error))
+            except QservError as error:
+                log.warning("commit is tried again", code=error.code, reason=error.message)
+            except Exception:
+                log.exception("commit is tried again")
+
+    def _give_up(self, transaction: int, failure: Failure) -> None:
+        self._leader.write(
+            partial(
+                ingests.set_state, transaction=transaction, state="aborting", failure=failure, among=("committing",)
+            )
+        )
+
+    def _commit(self, transaction: int) -> None:
+        contributions = self._metadata.read(partial(ingests.contributions, transaction=transaction))
+        failed = next((row for row in contributions if row.state == "failed"), None)
+        if failed is not None:
+            reason = failed.failure or Failure(code=WorkerFailed.code, message="it failed")
+            self._give_up(transaction, reason.model_copy(update={"message": f"{failed.name}: {reason.message}"}))
+            return
+        if any(row.state in ("queued", "running") for row in contributions):
+            return
+        done = [row for row in contributions if row.state == "done"]
+        if not self._prepare(transaction, done):
+            return
+        files = self._metadata.read(partial(ingests.prepared_files, transaction=transaction))
+        held = self._metadata.read(partial(units.by_id, identifiers={file.unit for file in files}))
+        asked = {unit: set(row.workers) for unit, row in held.items()}
+        absent = self._spread(files, asked)
+
+        def finish(connection: Connection) -> bool:
+            now = units.by_id(connection, asked)
+            if any(set(row.workers) - asked[unit] for unit, row in now.items()):
+                return False  # a unit was given another holder meanwhile: it needs the files too
+            ingests.commit(connection, transaction, absent)
+            return True
+
+        if self._leader.write(finish):
+            log.info("transaction committed", files=len(files), bytes=sum(file.bytes for file in files))
+
+    def _prepare(self, transaction: int, done: Sequence[ContributionRow]) -> bool:
+        """Have all staged rows written; False when some are lost, and are staged anew first."""
+        by_name = {row.name: row for row in self._registry.rows().values()}
+        staged: dict[str, list[ContributionRow]] = defaultdict(list)
+        for row in done:
+            for name in row.boots:
+                staged[name].append(row)
+        ready = self._metadata.read(partial(ingests.prepared_workers, transaction=transaction))
+        waiting = [name for name in staged if name not in by_name or by_name[name].id not in ready]
+        if not _alive(staged, by_name, waiting):
+            return False
+        facts = self._metadata.read(partial(_facts, ids=sorted({row.table_id for row in done})))
+        works = {}
+        for name in waiting:
+            worker = by_name[name]
+            existing = self._metadata.read(partial(_existing_index, directors=facts, worker=worker.id))
+            message = Prepare(
+                transaction=transaction,
+                tables=tuple(views.table_facts(table) for table in facts),
+                contributions=tuple((row.id, row.attempt) for row in staged[name]),
+                existing_index=existing,
+            )
+            works[name] = partial(self._prepare_one, worker, message)
+        answers = self._calls.all(works)
+        scopes = {table.id: table.database.family.id if table.database.family else 0 for table in facts}
+        for name, answer in answers.items():
+            if isinstance(answer, QservError):
+                raise answer
+            # Files of a worker that restarted while it wrote may lack rows: it answers to its new name, or not at all.
+            if self._registry.rows()[by_name[name].id].boot != by_name[name].boot:
+                return False
+            self._leader.write(
+                partial(
+                    ingests.enter_prepared,
+                    transaction=transaction,
+                    worker=by_name[name].id,
+                    staged=answer.files,
+                    scopes=scopes,
+                )
+            )
+        return True
+
+    def _prepare_one(self, worker: WorkerRow, message: Prepare) -> Prepared:
+        answer = self._calls.client(worker.flight).action("prepare", message, Prepared, timeout=_PREPARE_SECONDS)
+        if answer is None:
+            raise WorkerFailed(f"worker {worker.name} gave no answer to a prepare")
+        return answer
+
+    def _spread(self, files: Sequence[FileRow], holders: Mapping[int, set[int]]) -> Absent:
+        """Have all holders of each unit fetch its new files; answers those that could not."""
+        workers = self._registry.rows()
+        wanted: dict[tuple[int, int], list[FileRow]] = defaultdict(list)
+        for file in files:
+            for holder in holders[file.unit] - {file.source}:
+                wanted[file.source, holder].append(file)
+        answers = self._calls.all(
+            {pair: partial(self._fetch, workers, pair, batch) for pair, batch in sorted(wanted.items())}
+        )
+        absent: Absent = defaultdict(set)
+        for pair, answer in answers.items():
+            if isinstance(answer, QservError):
+                log.warning("a holder is left behind", worker=workers[pair[1]].name, reason=answer.message)
+                for file in wanted[pair]:
+                    absent[file.unit].add(pair[1])
+        for unit, missing in absent.items():
+            if missing >= holders[unit]:
+                raise Unavailable(f"unit {unit}: no worker that holds it can take its new files")
+        return absent
+
+    def _fetch(self, workers: Mapping[int, WorkerRow], pair: tuple[int, int], files: Sequence[FileRow]) -> None:
+        source, target = workers[pair[0]], workers[pair[1]]
+        if target.state is WorkerState.LOST:
+            raise Unavailable(f"worker {target.name} is lost")
+        for first in range(0, len(files), _FETCH_FILES):
+            part = files[first : first + _FETCH_FILES]
+            message = Fetch(source=source.flight, files=tuple((file.path, file.sha256, file.bytes) for file in part))
+            self._fetch_part(target, message)
+
+    def _fetch_part(self, target: WorkerRow, message: Fetch) -> None:
+        for left in reversed(range(_FETCH_TRIES)):
+            try:
+                self._calls.client(target.flight).action("fetch", message, timeout=_FETCH_SECONDS)
+                return
+            except QservError as error:
+                if left == 0:
+                    raise
+                log.info("fetch is tried again", worker=target.name, reason=error.message)
+
+    def _discard(self) -> None:
+        """Have the workers that are there remove what aborted transactions left on them."""
+        works = {}
+        for row in self._registry.rows().values():
+            if row.state in (WorkerState.SUSPECT, WorkerState.LOST):
+                continue
+            for transaction in self._metadata.read(partial(chores.discards, worker=row.id)):
+                works[row.id, transaction] = partial(
+                    self._calls.client(row.flight).action, "discard", Discard(transaction=transaction)
+                )
+        for (worker, transaction), answer in self._calls.all(works).items():
+            if isinstance(answer, QservError):
+                log.info("discard is tried again", worker=worker, transaction=transaction, reason=answer.message)
+            else:
+                self._leader.write(partial(chores.discarded, worker=worker, transactions=[transaction]))
+
+
+def _alive(
+    staged: Mapping[str, Sequence[ContributionRow]], workers: Mapping[str, WorkerRow], names: Iterable[str]
+) -> bool:
+    """Whether the processes that took the rows are still the same; those that are lost are left to ``Contributing``."""
+    return all(
+        name in workers
+        and workers[name].state is not WorkerState.LOST
+        and all(row.boots[name] == workers[name].boot for row in staged[name])
+        for name in names
+    )
+
+
+def _facts(connection: Connection, ids: Sequence[int]) -> list[TableRow]:
+    return [tables.by_id(connection, identifier) for identifier in ids]
+
+
+def _existing_index(connection: Connection, directors: Sequence[TableRow], worker: int) -> dict[str, tuple[str, ...]]:
+    """The committed index files, on one worker, of the directors whose keys are unique."""
+    found: dict[str, tuple[str, ...]] = {}
+    for table in directors:
+        family = table.database.family
+        if table.spec.kind is not TableKind.DIRECTOR or not table.spec.unique or family is None:
+            continue
+        files = units.index_files(connection, table.id)
+        placed = units.find(connection, UnitKind.INDEX, family.id, sorted(files))
+        for number, rows in files.items():
+            if worker in placed[number].workers:
+                found[f"{table.id}/{number}"] = tuple(file.path for file in rows)
+    return found

@@ -1,0 +1,167 @@
+"""Gives contributions to workers, follows them, and gives them out anew when what they staged is lost.
+
+All that is known stands in the metadata: a contribution is ``queued``, then ``running`` on a worker in an attempt, then
+``done`` or ``failed``. Staged rows live as long as the process that holds them, so a contribution remembers the process
+(``boot``) of each worker that took its rows; where one of them is another now, the contribution is run anew, in its
+next attempt, and rows of former attempts are never written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from sqlalchemy import Connection
+
+from qserv.catalog import logs
+from qserv.catalog.errors import QservError, Unavailable, WorkerFailed
+from qserv.catalog.flight import failure_of
+from qserv.catalog.messages import Contribute, ContributionKey, ContributionState, Failure
+from qserv.catalog.metadata import Metadata, ingests, tables
+from qserv.catalog.metadata.ingests import ContributionRow
+from qserv.catalog.metadata.snapshot import qualified
+from qserv.catalog.metadata.tables import TableRow
+from qserv.catalog.metadata.workers import WorkerRow
+from qserv.catalog.model import WorkerState
+from qserv.replication import views
+from qserv.replication.calls import Calls
+from qserv.replication.leader import Leader
+from qserv.replication.registry import Registry
+
+log = logs.get(__name__)
+
+RUNNING_PER_WORKER = 2
+MAX_ATTEMPTS = 12
+_LONGEST_PAUSE = 5.0
+_PASSING = frozenset({Unavailable.code, WorkerFailed.code, "file-missing", "chunk-unavailable", "query-killed"})
+"""Codes of failures that another attempt may not meet."""
+
+
+class Contributing:
+    """One round is :meth:`step`; the leader runs it again and again."""
+
+    def __init__(self, metadata: Metadata, leader: Leader, registry: Registry, calls: Calls) -> None:
+        self._metadata = metadata
+        self._leader = leader
+        self._registry = registry
+        self._calls = calls
+
+    def step(self) -> None:
+        rows = self._metadata.read(_open_contributions)
+        if not rows:
+            return
+        workers = self._registry.rows()
+        self._follow([row for row in rows if row.state == "running"], workers)
+        self._void_lost([row for row in rows if row.state == "done"], workers)
+        self._hand_out(rows, workers)
+
+    def _follow(self, running: Sequence[ContributionRow], workers: Mapping[int, WorkerRow]) -> None:
+        asked = {}
+        for row in running:
+            worker = workers.get(row.worker_id or 0)
+            if worker is None or _silent(worker) or worker.boot != row.boots.get(worker.name):
+                self._requeue(row, f"worker {worker.name if worker else row.worker_id} was lost while it read the file")
+            else:
+                asked[row.id] = partial(self._ask, worker.flight, row)
+        by_id = {row.id: row for row in running}
+        for identifier, told in self._calls.all(asked).items():
+            row = by_id[identifier]
+            if isinstance(told, Unavailable):
+                continue  # the registry says when a worker that does not answer is to be given up
+            if isinstance(told, QservError):
+                self._ended_badly(row, ContributionState(state="failed", failure=failure_of(told)))
+            elif told.state == "unknown":
+                self._requeue(row, "the worker does not know of it")
+            elif told.state == "failed":
+                self._ended_badly(row, told)
+            else:
+                self._leader.write(partial(ingests.report, contribution=row.id, attempt=row.attempt, told=told))
+
+    def _ask(self, address: str, row: ContributionRow) -> ContributionState:
+        key = ContributionKey(contribution=row.id, attempt=row.attempt)
+        told = self._calls.client(address).action("contribution", key, ContributionState)
+        return told if told is not None else ContributionState(state="unknown")
+
+    def _ended_badly(self, row: ContributionRow, told: ContributionState) -> None:
+        failure = told.failure or Failure(code=WorkerFailed.code, message="the worker gave no reason")
+        if failure.code in _PASSING and row.attempt < MAX_ATTEMPTS:
+            self._requeue(row, failure.message)
+        else:
+            log.warning("contribution failed", contribution=row.name, code=failure.code, reason=failure.message)
+            final = told.model_copy(update={"failure": failure})
+            self._leader.write(partial(ingests.report, contribution=row.id, attempt=row.attempt, told=final))
+
+    def _void_lost(self, done: Sequence[ContributionRow], workers: Mapping[int, WorkerRow]) -> None:
+        processes = {worker.name: worker.boot for worker in workers.values() if worker.state is not WorkerState.LOST}
+        for row in done:
+            lost = [name for name, boot in row.boots.items() if processes.get(name) != boot]
+            if lost:
+                self._requeue(row, f"worker {lost[0]} lost the rows that it had staged")
+
+    def _requeue(self, row: ContributionRow, reason: str) -> None:
+        log.info("contribution is run anew", contribution=row.name, transaction=row.transaction_id, reason=reason)
+        failure = Failure(code=WorkerFailed.code, message=reason)
+        self._leader.write(partial(ingests.requeue, contribution=row.id, attempt=row.attempt, reason=failure))
+
+    def _hand_out(self, rows: Sequence[ContributionRow], workers: Mapping[int, WorkerRow]) -> None:
+        able = [worker for worker in workers.values() if worker.state in (WorkerState.ONLINE, WorkerState.READ_ONLY)]
+        busy = Counter(row.worker_id for row in rows if row.state == "running")
+        boots = {worker.name: worker.boot for worker in workers.values()}
+        for row in rows:
+            if row.state != "queued" or time.time() - row.changed < _pause(row.attempt):
+                continue
+            free = [worker for worker in able if busy[worker.id] < RUNNING_PER_WORKER]
+            if not free:
+                return
+            worker = min(free, key=lambda one: (busy[one.id], one.name))
+            busy[worker.id] += 1
+            self._give(row, worker, boots)
+
+    def _give(self, row: ContributionRow, worker: WorkerRow, boots: Mapping[str, str]) -> None:
+        message = self._metadata.read(partial(_message, row=row))
+        self._leader.write(partial(ingests.assign, contribution=row.id, worker=worker.id, boots=boots))
+        try:
+            self._calls.client(worker.flight).action("contribute", message)
+        except Unavailable as error:
+            # Whether the word was heard is found out when the worker is asked about it.
+            log.warning("contribution may not have been heard", worker=worker.name, error=error.message)
+        except QservError as error:
+            running = ContributionState(state="failed", failure=failure_of(error))
+            self._ended_badly(row, running)
+
+
+def _silent(worker: WorkerRow) -> bool:
+    return worker.state in (WorkerState.SUSPECT, WorkerState.LOST)
+
+
+def _pause(attempt: int) -> float:
+    """Seconds that a contribution waits before its next attempt."""
+    return 0.0 if attempt == 1 else min(0.2 * 2.0 ** (attempt - 2), _LONGEST_PAUSE)
+
+
+def _open_contributions(connection: Connection) -> list[ContributionRow]:
+    return [
+        row
+        for ingest in reversed(ingests.ingests(connection, states=("started", "committing")))
+        for row in ingests.contributions(connection, ingest.id)
+    ]
+
+
+def _message(connection: Connection, row: ContributionRow) -> Contribute:
+    table = tables.by_id(connection, row.table_id)
+    named: list[TableRow] = [
+        tables.table(connection, *qualified(name, table.database.name))
+        for name in (*((table.spec.director,) if table.spec.director else ()), *(table.spec.directors or ()))
+    ]
+    facts = [views.table_facts(one) for one in named]
+    return Contribute(
+        contribution=row.id,
+        attempt=row.attempt,
+        transaction=row.transaction_id,
+        table=views.table_facts(table),
+        director=facts[0] if facts else None,
+        other_director=facts[1] if len(facts) > 1 else None,
+        url=row.url,
+    )

@@ -1,0 +1,73 @@
+"""Where new units and new copies go. Pure: values in, values out, the same for the same input.
+
+Copies go round the workers in turn, each worker's turn coming as often as it has room (smooth weighted round-robin),
+and sooner where it holds less than its share: the fill evens out, and chunks that are neighbours on the sky, which have
+neighbouring numbers, lie on different workers. Two copies of a unit share a failure domain only where there are fewer
+domains than copies, and never a worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+_LEAD = 1.5
+"""Copies by which a worker's turn may begin early or late: a new worker is not given all neighbours in a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A worker that may be given copies.
+
+    ``room`` is how many bytes more it may hold, ``domain`` its failure domain, ``held`` how many copies of mean size it
+    holds already.
+    """
+
+    id: int
+    name: str
+    domain: str
+    room: int
+    held: float = 0.0
+
+
+class Wheel:
+    """Deals copies to workers in turn. Its state is what was dealt: the same deals in the same order come out again."""
+
+    def __init__(self, slots: Iterable[Slot]) -> None:
+        self._slots = sorted(slots, key=lambda slot: slot.name)
+        self._ids = [slot.id for slot in self._slots]
+        names = sorted({slot.domain for slot in self._slots})
+        self._domain = np.array([names.index(slot.domain) for slot in self._slots], dtype=np.int64)
+        self._domain_of = {slot.id: slot.domain for slot in self._slots}
+        room = np.array([max(slot.room, 1) for slot in self._slots], dtype=np.float64)
+        self._weight: npt.NDArray[np.float64] = room / room.sum() if len(room) else room
+        held = np.array([slot.held for slot in self._slots], dtype=np.float64)
+        self._turn = np.clip(self._weight * held.sum() - held, -_LEAD, _LEAD)
+
+    def deal(self, copies: int, taken: Iterable[int] = (), domains: Iterable[str] = ()) -> tuple[int, ...]:
+        """Up to ``copies`` workers, none of ``taken``; outside of ``domains``, each in its own, as far as it goes."""
+        if not self._slots:
+            return ()
+        self._turn += self._weight * copies
+        barred = set(taken)
+        open_ = np.array([identifier not in barred for identifier in self._ids])
+        used = set(domains)
+        strange = np.array([slot.domain not in used for slot in self._slots])
+        chosen: list[int] = []
+        while len(chosen) < copies and open_.any():
+            pool = open_ & strange if (open_ & strange).any() else open_
+            best = int(np.argmax(np.where(pool, self._turn, -np.inf)))
+            chosen.append(self._ids[best])
+            self._turn[best] -= 1.0
+            open_[best] = False
+            strange &= self._domain != self._domain[best]
+        return tuple(chosen)
+
+
+def place(numbers: Sequence[int], slots: Iterable[Slot], copies: int) -> Mapping[int, tuple[int, ...]]:
+    """Workers for new units, the primary first; fewer than ``copies`` each where there are fewer workers."""
+    wheel = Wheel(slots)
+    return {number: wheel.deal(copies) for number in sorted(numbers)}
