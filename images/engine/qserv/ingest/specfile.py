@@ -1,0 +1,61 @@
+"""Load specs as YAML files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from qserv.catalog.errors import SpecError
+from qserv.catalog.spec import LoadSpec
+
+
+class _Dumper(yaml.SafeDumper):
+    """Columns on a line each, as people write them."""
+
+
+class _Line(dict[str, Any]):
+    """A mapping to be written on one line."""
+
+
+_Dumper.add_representer(
+    _Line, lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=True)
+)
+
+
+def write_spec(path: Path, spec: LoadSpec, comment: str = "") -> None:
+    """Write a load spec as YAML. ``comment`` is put above it, each line as a comment."""
+    content = spec.model_dump(mode="json", exclude_defaults=True)
+    if "family" in content:
+        content["family"] = _Line(content["family"])
+    for table in content["tables"]:
+        if "columns" in table:
+            table["columns"] = [_Line(column) for column in table["columns"]]
+        if "source" in table:
+            table["source"] = _Line(table["source"])
+    head = "".join(f"# {line}\n".replace("# \n", "#\n") for line in comment.splitlines())
+    text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+    path.write_text(head + text, encoding="utf-8")
+
+
+def read_spec(path: Path) -> LoadSpec:
+    """A load spec from a YAML file.
+
+    Raises
+    ------
+    SpecError
+        For a file that is missing, not YAML, or no load spec; it names each wrong field.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: the load spec cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: this is not YAML: {error}") from error
+    try:
+        return LoadSpec.model_validate(content)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise SpecError(f"{path}: this is no load spec: {wrong}") from error
