@@ -195,11 +195,11 @@ def _cluster() -> Schema:
         name_rules=[
             {
                 "rule": "self.metadata.name.size() <= 40",
-                "message": "the name is too long: write at most 40 characters, names of pods and Services are made of it",
+                "message": "the name is too long: write at most 40 characters, pods and Services are named after it",
             },
             {
                 "rule": "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-                "message": "the name must begin with a letter and hold letters, digits and - only: Services are named after it",
+                "message": "the name must begin with a letter and hold a-z, 0-9 and - only: Services are named so",
             },
         ],
     )
@@ -242,9 +242,7 @@ def _user() -> Schema:
 
 def definitions() -> dict[str, Schema]:
     """All CRDs, by file name."""
-    return {
-        f"{made['metadata']['name'].split('.')[0]}.yaml": made for made in (_cluster(), _catalog(), _user())
-    }
+    return {f"{made['metadata']['name'].split('.')[0]}.yaml": made for made in (_cluster(), _catalog(), _user())}
 
 
 def render(made: Schema) -> str:

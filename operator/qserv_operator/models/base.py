@@ -29,7 +29,7 @@ class Observed(BaseModel):
 
 
 def quantity(text: str) -> float:
-    """The number that a Kubernetes quantity stands for: ``quantity("1.5Gi") == 1610612736``, ``quantity("250m") == 0.25``."""
+    """The number that a quantity stands for: ``quantity("1.5Gi") == 1610612736``, ``quantity("250m") == 0.25``."""
     match = _QUANTITY.match(text)
     if match is None:
         raise ValueError(f"{text!r} is not a quantity: write a number with a unit, such as 500m, 2, 4Gi or 1.5T")
@@ -50,11 +50,13 @@ Quantity = Annotated[
     str,
     BeforeValidator(lambda value: str(value) if isinstance(value, int) and not isinstance(value, bool) else value),
     AfterValidator(_checked),
-    WithJsonSchema({
-        "anyOf": [{"type": "integer"}, {"type": "string"}],
-        "pattern": _QUANTITY.pattern,
-        "x-kubernetes-int-or-string": True,
-    }),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "pattern": _QUANTITY.pattern,
+            "x-kubernetes-int-or-string": True,
+        }
+    ),
 ]
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 Label = Annotated[str, Field(max_length=63)]
@@ -80,7 +82,9 @@ class Toleration(Model):
     """A taint of nodes that the pods put up with."""
 
     key: str | None = Field(default=None, max_length=317, description="The taint's key; absent: all keys.")
-    operator: str | None = Field(default=None, json_schema_extra={"enum": ["Exists", "Equal"]}, description="How the value is compared.")
+    operator: str | None = Field(
+        default=None, json_schema_extra={"enum": ["Exists", "Equal"]}, description="How the value is compared."
+    )
     value: str | None = Field(default=None, max_length=63, description="The taint's value.")
     effect: str | None = Field(
         default=None,
@@ -128,5 +132,7 @@ class Condition(Observed):
     status: str = Field(json_schema_extra={"enum": ["True", "False", "Unknown"]}, description="True, False or Unknown.")
     reason: str = Field(description="Why, one word of the documented list.")
     message: str = Field(default="", description="What it is about, and what to do.")
-    last_transition_time: str = Field(json_schema_extra={"format": "date-time"}, description="When the status last changed.")
+    last_transition_time: str = Field(
+        json_schema_extra={"format": "date-time"}, description="When the status last changed."
+    )
     observed_generation: int = Field(default=0, description="Generation of the resource that it speaks of.")

@@ -55,7 +55,9 @@ class SourceSpec(Model):
     """The files of a table."""
 
     urls: tuple[Url, ...] = Field(
-        min_length=1, max_length=10000, description="Files: https://…, s3://…, or file:///sources/<volume>/… on a source volume."
+        min_length=1,
+        max_length=10000,
+        description="Files: https://…, s3://…, or file:///sources/<volume>/… on a source volume.",
     )
     format: Format = Field(default=Format.PARQUET, description="What they are; .gz and .zst are unpacked.")
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="Between fields of CSV.")
@@ -90,12 +92,20 @@ class TableSpec(Model):
     kind: TableKind = Field(description="director, child, match or replicated.")
     key: SqlName | None = Field(default=None, description="The key of a director, or a child's key of its director.")
     unique: bool = Field(default=True, description="False: a director's key may repeat.")
-    position: tuple[SqlName, SqlName] | None = Field(default=None, description="Columns of right ascension and declination, degrees.")
+    position: tuple[SqlName, SqlName] | None = Field(
+        default=None, description="Columns of right ascension and declination, degrees."
+    )
     director: DirectorName | None = Field(default=None, description="The director of a child.")
-    directors: tuple[DirectorName, DirectorName] | None = Field(default=None, description="The two directors of a match.")
-    keys: tuple[SqlName, SqlName] | None = Field(default=None, description="Columns of a match with the directors' keys.")
+    directors: tuple[DirectorName, DirectorName] | None = Field(
+        default=None, description="The two directors of a match."
+    )
+    keys: tuple[SqlName, SqlName] | None = Field(
+        default=None, description="Columns of a match with the directors' keys."
+    )
     radius: float | None = Field(default=None, gt=0, description="Degrees; how far apart a match's pairs may be.")
-    orphans: Orphans = Field(default=Orphans.REJECT, description="A child without its director and position: an error, or dropped.")
+    orphans: Orphans = Field(
+        default=Orphans.REJECT, description="A child without its director and position: an error, or dropped."
+    )
     columns: tuple[ColumnSpec, ...] | None = Field(
         default=None, max_length=4000, description="Columns; may be absent where the files say (Parquet)."
     )
@@ -122,8 +132,12 @@ class CatalogSpec(Model):
 
     cluster: ClusterName = Field(description="Name of the QservCluster, in the same namespace.")
     database: SqlName = Field(description="The database's name.")
-    family: FamilySpec | None = Field(default=None, description="How the sphere is cut; needed unless all tables are replicated.")
-    tables: tuple[TableSpec, ...] = Field(min_length=1, max_length=100, description="The tables, directors before their children.")
+    family: FamilySpec | None = Field(
+        default=None, description="How the sphere is cut; needed unless all tables are replicated."
+    )
+    tables: tuple[TableSpec, ...] = Field(
+        min_length=1, max_length=100, description="The tables, directors before their children."
+    )
     deletion_policy: Policy = Field(
         default=Policy.RETAIN, description="What becomes of the database when this resource is deleted."
     )
@@ -150,7 +164,9 @@ class CatalogStatus(Observed):
     """What is so."""
 
     observed_generation: int = Field(default=0, description="Generation of the resource that this speaks of.")
-    state: CatalogState = Field(default=CatalogState.PENDING, description="Pending, Loading, Committing, Published or Failed.")
+    state: CatalogState = Field(
+        default=CatalogState.PENDING, description="Pending, Loading, Committing, Published or Failed."
+    )
     transaction: int | None = Field(default=None, description="The ingest transaction that loads it.")
     loaded: str = Field(default="", description="Fingerprint of the spec that was loaded.")
     progress: Progress = Field(default_factory=Progress, description="How far the load is.")

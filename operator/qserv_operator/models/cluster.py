@@ -7,7 +7,18 @@ from enum import StrEnum
 from pydantic import ConfigDict, Field
 
 from qserv_operator import __version__
-from qserv_operator.models.base import Label, LabelKey, Model, ObjectName, Quantity, Resources, SecretKey, Storage, Toleration, rules
+from qserv_operator.models.base import (
+    Label,
+    LabelKey,
+    Model,
+    ObjectName,
+    Quantity,
+    Resources,
+    SecretKey,
+    Storage,
+    Toleration,
+    rules,
+)
 from qserv_operator.models.user import AccountName, Grant
 
 
@@ -25,9 +36,15 @@ class ServiceType(StrEnum):
 class ClientService(Model):
     """The Service that SQL clients connect to."""
 
-    type: ServiceType = Field(default=ServiceType.CLUSTER_IP, description="How clients outside of the cluster reach it.")
-    node_port: int | None = Field(default=None, ge=1, le=65535, description="Fixed port of the nodes for SQL; for type NodePort.")
-    annotations: dict[LabelKey, str] = Field(default_factory=dict, description="Annotations, as load balancers ask for them.")
+    type: ServiceType = Field(
+        default=ServiceType.CLUSTER_IP, description="How clients outside of the cluster reach it."
+    )
+    node_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Fixed port of the nodes for SQL; for type NodePort."
+    )
+    annotations: dict[LabelKey, str] = Field(
+        default_factory=dict, description="Annotations, as load balancers ask for them."
+    )
 
 
 class ResultStorage(Model):
@@ -43,7 +60,9 @@ class PodPlace(Model):
     """Where pods may run."""
 
     node_selector: dict[LabelKey, Label] = Field(default_factory=dict, description="Labels that a node must have.")
-    tolerations: tuple[Toleration, ...] = Field(default=(), max_length=32, description="Taints that the pods put up with.")
+    tolerations: tuple[Toleration, ...] = Field(
+        default=(), max_length=32, description="Taints that the pods put up with."
+    )
 
 
 class CzarSpec(PodPlace):
@@ -64,30 +83,40 @@ class Replacement(Model):
     enabled: bool = Field(default=True, description="False: the operator waits for a person.")
     node_deleted_seconds: int = Field(default=60, ge=0, le=31536000, description="After the Node object is gone.")
     not_ready_seconds: int = Field(default=1800, ge=0, le=31536000, description="After the node stopped answering.")
-    drained_seconds: int = Field(default=86400, ge=0, le=31536000, description="After the node was cordoned and the pod evicted.")
+    drained_seconds: int = Field(
+        default=86400, ge=0, le=31536000, description="After the node was cordoned and the pod evicted."
+    )
 
 
 class SourceVolume(Model):
     """A volume with input files, mounted read-only at ``/sources/<name>`` of each worker."""
 
-    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40, description="Name, and folder below /sources.")
+    name: str = Field(
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40, description="Name, and folder below /sources."
+    )
     claim_name: ObjectName = Field(description="A PersistentVolumeClaim that many nodes may read.")
 
 
 class WorkerSpec(PodPlace):
     """The workers: each holds replicas of chunks on its own disk and answers queries about them."""
 
-    replicas: int = Field(default=3, ge=1, le=1000, description="Number of workers. Fewer: their chunks are moved away first.")
+    replicas: int = Field(
+        default=3, ge=1, le=1000, description="Number of workers. Fewer: their chunks are moved away first."
+    )
     resources: Resources = Field(default_factory=Resources, description="Requests and limits of a worker.")
     storage: Storage = Field(default_factory=Storage, description="The disk of each worker.")
     nodes: tuple[ObjectName, ...] = Field(
-        default=(), max_length=1000, description="Names of the nodes (label kubernetes.io/hostname) that may be used; empty: all."
+        default=(),
+        max_length=1000,
+        description="Names of the nodes (label kubernetes.io/hostname) that may be used; empty: all.",
     )
     failure_domain_label: LabelKey = Field(
         default="kubernetes.io/hostname",
-        description="Label of nodes whose value is the failure domain, such as a rack's: copies of a chunk avoid to share one.",
+        description="Label of nodes whose value is the failure domain, such as a rack: copies of a chunk keep apart.",
     )
-    replacement: Replacement = Field(default_factory=Replacement, description="What happens when a worker's node is lost.")
+    replacement: Replacement = Field(
+        default_factory=Replacement, description="What happens when a worker's node is lost."
+    )
     when_scaled: Policy = Field(
         default=Policy.RETAIN, description="What becomes of the emptied volume of a worker that was scaled away."
     )
@@ -100,9 +129,14 @@ class ReplicationSpec(Model):
     """Copies of chunks, and the controllers that keep them."""
 
     factor: int = Field(default=2, ge=1, le=16, description="Copies of each chunk.")
-    controllers: int = Field(default=2, ge=1, le=5, description="Replication controllers: one leads, the others stand by.")
+    controllers: int = Field(
+        default=2, ge=1, le=5, description="Replication controllers: one leads, the others stand by."
+    )
     repair_delay_seconds: int = Field(
-        default=600, ge=10, le=604800, description="Silence of a worker after which its copies are made anew. Last copies: at once."
+        default=600,
+        ge=10,
+        le=604800,
+        description="Silence of a worker after which its copies are made anew. Last copies: at once.",
     )
     bandwidth: Quantity = Field(default="200Mi", description="Bytes a second that repair may move, in all.")
     resources: Resources = Field(default_factory=Resources, description="Requests and limits of a controller.")
@@ -131,7 +165,8 @@ class MetadataSpec(Model):
         json_schema_extra=rules(
             (
                 "has(self.external) == has(oldSelf.external)",
-                "the metadata cannot move between an own and an external database: export the catalogs and load them into a new cluster",
+                "the metadata cannot move between an own and an external database: "
+                "export the catalogs and load them into a new cluster",
             )
         )
     )
@@ -156,8 +191,12 @@ class UserSpec(Model):
 class Peer(Model):
     """Who may connect: pods of namespaces with these labels, or addresses."""
 
-    namespace_labels: dict[LabelKey, Label] | None = Field(default=None, description="Labels of namespaces; {} for all.")
-    pod_labels: dict[LabelKey, Label] | None = Field(default=None, description="Labels of pods in them; absent: all pods.")
+    namespace_labels: dict[LabelKey, Label] | None = Field(
+        default=None, description="Labels of namespaces; {} for all."
+    )
+    pod_labels: dict[LabelKey, Label] | None = Field(
+        default=None, description="Labels of pods in them; absent: all pods."
+    )
     cidr: str | None = Field(default=None, max_length=43, description="A range of addresses, such as 192.0.2.0/24.")
 
     model_config = ConfigDict(
@@ -180,7 +219,9 @@ class NetworkSpec(Model):
     )
     monitoring: tuple[Peer, ...] = Field(default=(), max_length=64, description="Who may read metrics; empty: nobody.")
     sources: tuple[str, ...] = Field(
-        default=("0.0.0.0/0", "::/0"), max_length=64, description="Addresses from which workers may fetch input files (HTTP, HTTPS, S3)."
+        default=("0.0.0.0/0", "::/0"),
+        max_length=64,
+        description="Addresses from which workers may fetch input files (HTTP, HTTPS, S3).",
     )
 
 
@@ -194,14 +235,18 @@ class MonitoringSpec(Model):
 class TlsSpec(Model):
     """TLS on every port."""
 
-    secret_name: ObjectName = Field(description="Secret with tls.crt, tls.key and ca.crt, valid for the names of all Services.")
+    secret_name: ObjectName = Field(
+        description="Secret with tls.crt, tls.key and ca.crt, valid for the names of all Services."
+    )
 
 
 class MaintenanceSpec(Model):
     """Nodes that people work on: their workers are not replaced, and no worker is stopped for a rollout meanwhile."""
 
     nodes: tuple[ObjectName, ...] = Field(default=(), max_length=1000, description="Names of the nodes.")
-    evacuate: bool = Field(default=False, description="Move all chunks off these nodes, then their workers to other nodes.")
+    evacuate: bool = Field(
+        default=False, description="Move all chunks off these nodes, then their workers to other nodes."
+    )
 
 
 _SHRINK = "self.worker.replicas >= self.replication.factor || self.worker.replicas >= oldSelf.worker.replicas"
@@ -212,7 +257,10 @@ class ClusterSpec(Model):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            (_SHRINK, "worker.replicas cannot shrink below replication.factor: lower the factor first, or keep more workers"),
+            (
+                _SHRINK,
+                "worker.replicas cannot shrink below replication.factor: lower the factor first, or keep more workers",
+            ),
             (
                 "self.worker.nodes.size() == 0 || self.worker.nodes.size() >= self.worker.replicas",
                 "worker.nodes must name at least as many nodes as worker.replicas: each worker needs a node of its own",
@@ -221,19 +269,28 @@ class ClusterSpec(Model):
     )
 
     image: str = Field(
-        default=f"qserv/engine:{__version__}", min_length=1, max_length=500, description="Image of the engine, the same for all its processes."
+        default=f"qserv/engine:{__version__}",
+        min_length=1,
+        max_length=500,
+        description="Image of the engine, the same for all its processes.",
     )
     image_pull_policy: str = Field(
-        default="IfNotPresent", json_schema_extra={"enum": ["IfNotPresent", "Always", "Never"]}, description="When images are pulled."
+        default="IfNotPresent",
+        json_schema_extra={"enum": ["IfNotPresent", "Always", "Never"]},
+        description="When images are pulled.",
     )
-    image_pull_secrets: tuple[ObjectName, ...] = Field(default=(), max_length=16, description="Secrets for the image registry.")
+    image_pull_secrets: tuple[ObjectName, ...] = Field(
+        default=(), max_length=16, description="Secrets for the image registry."
+    )
     czar: CzarSpec = Field(default_factory=CzarSpec, description="The czars.")
     worker: WorkerSpec = Field(default_factory=WorkerSpec, description="The workers.")
     replication: ReplicationSpec = Field(default_factory=ReplicationSpec, description="Copies, and their controllers.")
     metadata: MetadataSpec = Field(default_factory=MetadataSpec, description="The metadata database.")
     users: tuple[UserSpec, ...] = Field(
-        default=(UserSpec(name="qserv", admin=True),), max_length=64, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-        description="Accounts; more by QservUser resources."
+        default=(UserSpec(name="qserv", admin=True),),
+        max_length=64,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        description="Accounts; more by QservUser resources.",
     )
     network_policy: NetworkSpec = Field(default_factory=NetworkSpec, description="Who may talk to whom.")
     monitoring: MonitoringSpec = Field(default_factory=MonitoringSpec, description="Prometheus.")
@@ -243,4 +300,8 @@ class ClusterSpec(Model):
     deletion_policy: Policy = Field(
         default=Policy.RETAIN, description="What becomes of volumes and generated Secrets when the cluster is deleted."
     )
-    restart: str = Field(default="", max_length=63, description="Change this text to restart all pods, one after another, or to retry a rollout.")
+    restart: str = Field(
+        default="",
+        max_length=63,
+        description="Change this text to restart all pods, one after another, or to retry a rollout.",
+    )

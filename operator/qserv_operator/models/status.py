@@ -32,7 +32,9 @@ class WorkerStatus(Observed):
     """One worker."""
 
     name: str = Field(description="Its name, that of its pod.")
-    state: str = Field(default="", description="What the engine says of it: online, read-only, draining, suspect, lost.")
+    state: str = Field(
+        default="", description="What the engine says of it: online, read-only, draining, suspect, lost."
+    )
     node: str = Field(default="", description="The node of its pod, or of its volume.")
     domain: str = Field(default="", description="Its failure domain.")
     ready: bool = Field(default=False, description="Its pod is ready.")
@@ -56,6 +58,14 @@ class RolloutStatus(Observed):
     failed: str = Field(default="", description="Template whose first pod failed; not tried again until it changes.")
 
 
+class KnownAccount(Observed):
+    """A database account that a resource made."""
+
+    name: str = Field(description="Its name.")
+    secret: str = Field(default="", description="The Secret with its password.")
+    version: str = Field(default="", description="Version of the Secret whose password was set.")
+
+
 class KnownCatalog(Observed):
     """A catalog that was loaded by a resource, remembered for its deletion."""
 
@@ -73,6 +83,8 @@ class ClusterStatus(Observed):
     chunks: ChunkStatus = Field(default_factory=ChunkStatus, description="How safe the data is.")
     worker: WorkerSummary = Field(default_factory=WorkerSummary, description="The workers in all.")
     workers: tuple[WorkerStatus, ...] = Field(default=(), description="A row a worker.")
-    rollout: dict[str, RolloutStatus] = Field(default_factory=dict, description="By kind of pod, which templates are good.")
-    accounts: tuple[str, ...] = Field(default=(), description="Database accounts that resources made.")
+    rollout: dict[str, RolloutStatus] = Field(
+        default_factory=dict, description="By kind of pod, which templates are good."
+    )
+    accounts: tuple[KnownAccount, ...] = Field(default=(), description="Database accounts that resources made.")
     catalogs: tuple[KnownCatalog, ...] = Field(default=(), description="Catalogs that resources loaded.")

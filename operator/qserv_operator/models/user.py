@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from qserv_operator.models.base import Condition, Model, Observed, ObjectName, SecretKey, rules
+from qserv_operator.models.base import Condition, Model, ObjectName, Observed, SecretKey, rules
 
 AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
 Grant = Annotated[str, Field(pattern=r"^(\*|[A-Za-z_][A-Za-z0-9_]{0,63})$")]
@@ -26,7 +26,8 @@ class QservUserSpec(Model):
     cluster: ClusterName = Field(description="Name of the QservCluster, in the same namespace.")
     name: AccountName = Field(description="The account's name.")
     password_secret: SecretKey | None = Field(
-        default=None, description="Where its password is; absent: one is generated in the Secret <this resource's name>-password."
+        default=None,
+        description="Where its password is; absent: one is generated in the Secret <this resource's name>-password.",
     )
     grants: tuple[Grant, ...] = Field(default=(), max_length=256, description="Databases it may read; * for all.")
     admin: bool = Field(default=False, description="May see and kill the queries of others.")
@@ -37,5 +38,4 @@ class QservUserStatus(Observed):
 
     observed_generation: int = Field(default=0, description="Generation of the resource that this speaks of.")
     secret: ObjectName | None = Field(default=None, description="The Secret with the password.")
-    secret_version: str = Field(default="", description="Version of the Secret whose password was set.")
     conditions: tuple[Condition, ...] = Field(default=(), description="Available, with its reason.")

@@ -1,0 +1,227 @@
+"""Catalogs: `QservCatalog` resources loaded through the engine's ingest service.
+
+Where a load stands is read from the engine each time: a transaction of ours is known by its context
+(``<uid of the resource>/<fingerprint of its spec>``), a file by its name in it. So a load goes on where it was, whoever
+was killed. When URLs are added to a spec that was loaded, only these are loaded, in a further transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qserv_operator.actions import (
+    Call,
+    Contribute,
+    CreateDatabase,
+    CreateTable,
+    DropDatabase,
+    EndTransaction,
+    Event,
+    PublishTable,
+    StartTransaction,
+    Step,
+)
+from qserv_operator.models.catalog import CatalogState, CatalogStatus, Progress
+from qserv_operator.models.cluster import Policy
+from qserv_operator.models.status import KnownCatalog
+from qserv_operator.names import fingerprint
+from qserv_operator.reasons import Reason
+from qserv_operator.snapshot import CatalogFact, Contribution, EngineFacts, Snapshot, Transaction
+from qserv_operator.tasks.conditions import condition
+from qserv_operator.tasks.findings import Task
+
+_ERRORS = 10
+_PARALLEL_REQUESTS = 100
+
+
+@dataclass(frozen=True)
+class Load:
+    """Where the load of one catalog stands."""
+
+    catalog: CatalogFact
+    state: CatalogState
+    reason: Reason
+    message: str
+    step: Step | None = None
+    transaction: Transaction | None = None
+    loaded: str = ""
+
+
+def catalog_fingerprint(catalog: CatalogFact) -> str:
+    """Changes when what is to be loaded changes."""
+    spec = catalog.spec.model_dump(mode="json", exclude={"deletion_policy", "cluster"})
+    return fingerprint(spec)
+
+
+def contribution_name(table: str, url: str) -> str:
+    """The name by which a file is loaded once, however often it is asked for."""
+    return f"{table}-{fingerprint([table, url])}"
+
+
+def loads(snapshot: Snapshot) -> list[Load]:
+    """Each catalog's state and next step; of two of one database the older resource has it."""
+    found = []
+    taken: dict[str, str] = {}
+    for catalog in sorted(snapshot.catalogs, key=lambda catalog: (catalog.created, catalog.name)):
+        database = catalog.spec.database.casefold()
+        if database in taken:
+            text = f"QservCatalog {taken[database]} loads database {catalog.spec.database} already"
+            found.append(Load(catalog, CatalogState.FAILED, Reason.CATALOG_CONFLICT, text))
+            continue
+        taken[database] = catalog.name
+        if snapshot.engine is None:
+            found.append(_waiting(catalog))
+        else:
+            found.append(_load(catalog, snapshot.engine))
+    return found
+
+
+def _waiting(catalog: CatalogFact) -> Load:
+    status = catalog.status
+    if status.state is CatalogState.PUBLISHED and status.loaded == catalog_fingerprint(catalog):
+        return Load(catalog, status.state, Reason.PUBLISHED, "the catalog can be queried", loaded=status.loaded)
+    state = status.state if status.state is not CatalogState.PUBLISHED else CatalogState.PENDING
+    return Load(catalog, state, Reason.PENDING, "waits for the cluster to answer", loaded=status.loaded)
+
+
+def _load(catalog: CatalogFact, engine: EngineFacts) -> Load:
+    spec, print_ = catalog.spec, catalog_fingerprint(catalog)
+    context = f"{catalog.uid}/{print_}"
+    missing = _missing_tables(catalog, engine)
+    if missing:
+        text = f"database {spec.database} is being made"
+        return Load(catalog, CatalogState.LOADING, Reason.LOADING, text, Step(missing))
+    ours = [item for item in engine.transactions if item.context.startswith(f"{catalog.uid}/")]
+    todo = _todo(catalog, ours)
+    current = next((item for item in sorted(ours, key=lambda item: item.id) if item.context == context), None)
+    if current is not None and current.state == "aborted":
+        text = f"transaction {current.id} was aborted: {'; '.join(_errors(current)) or 'see the engine'}"
+        return Load(catalog, CatalogState.FAILED, Reason.LOAD_FAILED, text, transaction=current)
+    if current is not None and current.state == "started":
+        return _contribute(catalog, current, todo)
+    if current is not None and current.state != "committed":
+        text = f"transaction {current.id} is {current.state}"
+        return Load(catalog, CatalogState.COMMITTING, Reason.COMMITTING, text, transaction=current)
+    if todo:
+        step = Step((StartTransaction(spec.database, context),), Event(Reason.LOADING, f"{len(todo)} files to load"))
+        return Load(catalog, CatalogState.LOADING, Reason.LOADING, f"{len(todo)} files to load", step)
+    tables = engine.databases.get(spec.database, {})
+    hidden = tuple(PublishTable(spec.database, t.name) for t in spec.tables if not tables.get(t.name, False))
+    if hidden:
+        text = "all rows are there; tables are being published"
+        return Load(catalog, CatalogState.COMMITTING, Reason.COMMITTING, text, Step(hidden), current)
+    text = "the catalog can be queried"
+    return Load(catalog, CatalogState.PUBLISHED, Reason.PUBLISHED, text, transaction=current, loaded=print_)
+
+
+def _missing_tables(catalog: CatalogFact, engine: EngineFacts) -> tuple[Call, ...]:
+    spec = catalog.spec
+    calls: list[Call] = []
+    if spec.database not in engine.databases:
+        family = spec.family.model_dump(mode="json") if spec.family else None
+        calls.append(CreateDatabase(spec.database, family))
+    present = engine.databases.get(spec.database, {})
+    calls += [CreateTable(spec.database, table) for table in spec.tables if table.name not in present]
+    return tuple(calls)
+
+
+def _todo(catalog: CatalogFact, ours: list[Transaction]) -> list[tuple[str, str]]:
+    """Files (table, URL) that no committed transaction of this resource holds."""
+    loaded = {part.name for item in ours if item.state == "committed" for part in item.contributions}
+    files = [(table.name, url) for table in catalog.spec.tables for url in table.source.urls]
+    return [(table, url) for table, url in files if contribution_name(table, url) not in loaded]
+
+
+def _contribute(catalog: CatalogFact, current: Transaction, todo: list[tuple[str, str]]) -> Load:
+    """Directors before the tables that are placed by them: the next table's files when all of the former are done."""
+    parts = {part.name: part for part in current.contributions}
+    failed = [part for part in current.contributions if part.state == "failed"]
+    if failed:
+        text = f"{len(failed)} files failed: {'; '.join(_errors(current))}"
+        step = Step((EndTransaction(current.id, "aborted"),), Event(Reason.LOAD_FAILED, text, warning=True))
+        return Load(catalog, CatalogState.FAILED, Reason.LOAD_FAILED, text, step, current)
+    for table in catalog.spec.tables:
+        names = {contribution_name(name, url): url for name, url in todo if name == table.name}
+        unasked = [name for name in names if name not in parts]
+        if unasked:
+            calls = tuple(
+                Contribute(current.id, name, table.name, names[name]) for name in unasked[:_PARALLEL_REQUESTS]
+            )
+            return Load(catalog, CatalogState.LOADING, Reason.LOADING, f"table {table.name}", Step(calls), current)
+        if not all(parts[name].state == "done" for name in names):
+            return Load(catalog, CatalogState.LOADING, Reason.LOADING, f"table {table.name}", transaction=current)
+    step = Step((EndTransaction(current.id, "committed"),), Event(Reason.COMMITTING, f"transaction {current.id}"))
+    text = "all files are loaded; they are being made visible"
+    return Load(catalog, CatalogState.COMMITTING, Reason.COMMITTING, text, step, current)
+
+
+def _errors(transaction: Transaction) -> list[str]:
+    failed: list[Contribution] = [part for part in transaction.contributions if part.state == "failed"]
+    return [f"{part.table}: {part.error}" for part in failed[:_ERRORS]]
+
+
+def catalog_task(snapshot: Snapshot, found: list[Load]) -> Task:
+    """Steps of all loads, and the databases of catalogs that are gone and were to go with them."""
+    steps = [load.step for load in found if load.step is not None]
+    if snapshot.engine is not None:
+        claimed = {catalog.spec.database for catalog in snapshot.catalogs}
+        for known in snapshot.status.catalogs:
+            gone = known.database not in claimed and known.database in snapshot.engine.databases
+            if gone and known.deletion_policy is Policy.DELETE:
+                event = Event(Reason.CATALOG_DROPPED, f"database {known.database} was dropped with its resource")
+                steps.append(Step((DropDatabase(known.database),), event))
+    return Task(tuple(steps))
+
+
+def known_catalogs(snapshot: Snapshot, found: list[Load]) -> tuple[KnownCatalog, ...]:
+    """Catalogs to remember for the day when their resource is gone."""
+    ours = [load.catalog for load in found if load.reason is not Reason.CATALOG_CONFLICT]
+    present = {
+        item.spec.database: KnownCatalog(database=item.spec.database, deletion_policy=item.spec.deletion_policy)
+        for item in ours
+    }
+    for known in snapshot.status.catalogs:
+        still = snapshot.engine is None or known.database in snapshot.engine.databases
+        if known.database not in present and still and known.deletion_policy is Policy.DELETE:
+            present[known.database] = known
+    return tuple(present[name] for name in sorted(present))
+
+
+def catalog_statuses(found: list[Load], now: float) -> tuple[tuple[str, CatalogStatus], ...]:
+    """The status of each `QservCatalog`."""
+    return tuple((load.catalog.name, _status(load, now)) for load in found)
+
+
+def _status(load: Load, now: float) -> CatalogStatus:
+    catalog, transaction = load.catalog, load.transaction
+    before, generation = catalog.status, catalog.generation
+    published = load.state is CatalogState.PUBLISHED
+    busy = load.state in (CatalogState.LOADING, CatalogState.COMMITTING)
+    broken = load.state is CatalogState.FAILED
+    available = published or bool(before.loaded)
+    values = (("Available", available), ("Progressing", busy), ("Degraded", broken))
+    made = tuple(
+        condition(before.conditions, type_, value, load.reason, load.message, generation, now)
+        for type_, value in values
+    )
+    return CatalogStatus(
+        observed_generation=generation,
+        state=load.state,
+        transaction=transaction.id if transaction else before.transaction,
+        loaded=load.loaded or before.loaded,
+        progress=_progress(catalog, transaction) if transaction else before.progress,
+        errors=tuple(_errors(transaction)) if transaction and broken else (),
+        conditions=made,
+    )
+
+
+def _progress(catalog: CatalogFact, transaction: Transaction) -> Progress:
+    total = sum(len(table.source.urls) for table in catalog.spec.tables)
+    parts = transaction.contributions
+    done = sum(part.state == "done" for part in parts)
+    return Progress(
+        rows=sum(part.rows for part in parts),
+        bytes=sum(part.bytes for part in parts),
+        files=f"{done}/{max(total, len(parts))}",
+        eta_seconds=transaction.eta_seconds,
+    )

@@ -1,0 +1,240 @@
+"""Loss of nodes: a countdown by its cause, then a new worker of the same name on another node.
+
+The engine makes the copies that are missing by itself. What is left to do here is to give the worker's name a new disk,
+and only when the engine, asked at that moment, says that nothing is lost by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from qserv_operator.actions import (
+    Call,
+    DeleteClaim,
+    DeletePod,
+    Event,
+    Forget,
+    SafeToStop,
+    SetDomain,
+    SetWorkerState,
+    Step,
+)
+from qserv_operator.clock import seconds
+from qserv_operator.names import HOSTNAME_LABEL, Component, ordinal_of
+from qserv_operator.reasons import Reason
+from qserv_operator.snapshot import ClaimFact, NodeFact, PodFact, Snapshot
+from qserv_operator.tasks.findings import Finding, Task, degraded, listed, progress
+
+
+class Cause(StrEnum):
+    NODE_DELETED = "NodeDeleted"
+    NODE_NOT_READY = "NodeNotReady"
+    NODE_DRAINED = "NodeDrained"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A worker whose node is lost, since when, and when it is to be replaced (None: not by itself)."""
+
+    worker: str
+    node: str
+    cause: Cause
+    since: float
+    replace_at: float | None
+    pod: PodFact | None
+    claim: ClaimFact | None
+
+    def text(self, now: float) -> str:
+        when = "not replaced by itself"
+        if self.replace_at is not None:
+            when = f"replaced in {max(0, round(self.replace_at - now))} s"
+        return f"{self.worker} ({self.node}: {self.cause}, {when})"
+
+
+def worker_names(snapshot: Snapshot) -> list[str]:
+    """All workers that have a place in the StatefulSet."""
+    fact = snapshot.sets.get(Component.WORKER)
+    return [snapshot.identity.pod(Component.WORKER, ordinal) for ordinal in range(fact.replicas if fact else 0)]
+
+
+def node_cause(node_name: str, node: NodeFact | None, *, running: bool) -> Cause | None:
+    """Why a node is lost for a pod that is (not) running there; None: it is not."""
+    if not node_name:
+        return None
+    if node is None:
+        return Cause.NODE_DELETED
+    if not node.ready:
+        return Cause.NODE_NOT_READY
+    if node.cordoned and not running:
+        return Cause.NODE_DRAINED
+    return None
+
+
+def home(snapshot: Snapshot, pod: PodFact) -> str:
+    """The node that a pod runs on or, while it waits, the one its volume ties it to."""
+    if pod.node:
+        return pod.node
+    claim = snapshot.claims.get(f"data-{pod.name}")
+    return (claim.node if claim else None) or ""
+
+
+def reachable(snapshot: Snapshot, pod: PodFact) -> bool:
+    """Its node is not lost: what a rollout may act on, and wait for."""
+    node = home(snapshot, pod)
+    return node_cause(node, snapshot.nodes.get(node), running=pod.node is not None) is None
+
+
+def losses(snapshot: Snapshot, now: float) -> list[Loss]:
+    """Workers whose node is lost."""
+    pods = {pod.name: pod for pod in snapshot.pods_of(Component.WORKER)}
+    rows = {row.name: row for row in snapshot.status.workers}
+    found = []
+    for name in worker_names(snapshot):
+        pod = pods.get(name)
+        claim = snapshot.claims.get(snapshot.identity.claim(Component.WORKER, ordinal_of(name)))
+        node_name = (pod.node if pod and pod.node else None) or (claim.node if claim else None) or ""
+        node = snapshot.nodes.get(node_name)
+        running = pod is not None and pod.node is not None and not pod.terminating
+        cause = node_cause(node_name, node, running=running)
+        if cause is None:
+            continue
+        row = rows.get(name)
+        remembered = seconds(row.down_since) if row and row.cause == cause else None
+        since = remembered if remembered is not None else _since(node, cause, now)
+        found.append(Loss(name, node_name, cause, since, _replace_at(snapshot, node_name, cause, since), pod, claim))
+    return found
+
+
+def _since(node: NodeFact | None, cause: Cause, now: float) -> float:
+    if node is not None and cause is Cause.NODE_NOT_READY:
+        return min(now, node.ready_since)
+    if node is not None and node.cordoned_since is not None:
+        return min(now, node.cordoned_since)
+    return now
+
+
+def _replace_at(snapshot: Snapshot, node: str, cause: Cause, since: float) -> float | None:
+    rule = snapshot.spec.worker.replacement
+    if node in snapshot.spec.maintenance.nodes:
+        return since if snapshot.spec.maintenance.evacuate and cause is Cause.NODE_DRAINED else None
+    if not rule.enabled:
+        return None
+    delays = {
+        Cause.NODE_DELETED: rule.node_deleted_seconds,
+        Cause.NODE_NOT_READY: rule.not_ready_seconds,
+        Cause.NODE_DRAINED: rule.drained_seconds,
+    }
+    return since + delays[cause]
+
+
+def replace_lost(snapshot: Snapshot, lost: list[Loss], now: float) -> Task:
+    """Replaces workers whose time has come, and says what is waited for."""
+    if not lost:
+        return Task()
+    steps: list[Step] = []
+    blocked = []
+    for loss in lost:
+        if loss.replace_at is None or now < loss.replace_at or snapshot.engine is None:
+            continue
+        registered = snapshot.engine.workers.get(loss.worker)
+        if registered is not None and registered.at_risk:
+            blocked.append(f"{loss.worker} ({registered.at_risk} chunks)")
+            continue
+        steps.append(_replacement(loss, registered=registered is not None))
+    findings: list[Finding] = []
+    if blocked:
+        findings.append(degraded(Reason.REPLACEMENT_BLOCKED, f"last copies are on lost nodes: {listed(blocked)}"))
+    findings.append(degraded(Reason.NODE_LOST, f"workers without their node: {listed([x.text(now) for x in lost])}"))
+    if steps:
+        findings.append(progress(Reason.REPLACING, f"{len(steps)} workers are made anew on other nodes"))
+    return Task(tuple(steps), tuple(findings))
+
+
+def _replacement(loss: Loss, *, registered: bool) -> Step:
+    """The registry first: it refuses while anything would be lost. Then the claim, then the pod, or the claim stays."""
+    calls: list[Call] = [SafeToStop((loss.worker,))] if registered else []
+    calls.append(Forget(loss.worker))
+    if loss.claim is not None and not loss.claim.terminating:
+        calls.append(DeleteClaim(loss.claim.name, loss.claim.uid))
+    if loss.pod is not None:
+        calls.append(DeletePod(loss.pod.name, loss.pod.uid, force=loss.cause is not Cause.NODE_DRAINED))
+    message = f"{loss.worker}: its node {loss.node} is lost ({loss.cause}), all its chunks have copies elsewhere"
+    return Step(tuple(calls), Event(Reason.WORKER_REPLACED, message, warning=True))
+
+
+def free_stuck_pods(snapshot: Snapshot) -> Task:
+    """Pods without data of their own that hang on a lost node are let go, so that others take their place.
+
+    The metadata's pod is left alone unless its node was deleted and its volume can move: two servers on one volume
+    would be worse than none.
+    """
+    steps = []
+    findings = []
+    for pod in snapshot.pods:
+        if pod.component is Component.WORKER or pod.node is None:
+            continue
+        cause = node_cause(pod.node, snapshot.nodes.get(pod.node), running=True)
+        if cause is None:
+            continue
+        if pod.component is Component.METADATA:
+            claim = snapshot.claims.get(snapshot.identity.claim(Component.METADATA, 0))
+            free = cause is Cause.NODE_DELETED and claim is not None and claim.node is None
+            if not free:
+                text = f"the metadata's pod {pod.name} has its volume on node {pod.node}: bring that node back"
+                findings.append(degraded(Reason.NODE_LOST, text))
+        else:
+            free = cause is Cause.NODE_DELETED or pod.terminating
+        if free:
+            steps.append(Step((DeletePod(pod.name, pod.uid, force=True),)))
+    return Task(tuple(steps), tuple(findings))
+
+
+def evacuate(snapshot: Snapshot) -> Task:
+    """Empties workers on nodes under maintenance, where that is asked for."""
+    spec = snapshot.spec.maintenance
+    if not spec.nodes:
+        return Task()
+    found = [progress(Reason.MAINTENANCE, f"nodes under maintenance: {listed(spec.nodes)}")]
+    if not spec.evacuate or snapshot.engine is None:
+        return Task(findings=tuple(found))
+    steps = []
+    for name, row in _on_nodes(snapshot, spec.nodes):
+        worker = snapshot.engine.workers.get(name)
+        if worker is None:
+            continue
+        if worker.state == "online":
+            event = Event(Reason.WORKER_DRAINING, f"{name}: its node {row.node} is evacuated")
+            steps.append(Step((SetWorkerState(name, "draining"),), event))
+        elif worker.state == "draining" and worker.chunks == 0 and _cordoned(snapshot, row):
+            claim = snapshot.claims.get(snapshot.identity.claim(Component.WORKER, ordinal_of(name)))
+            calls: tuple[Call, ...] = (SafeToStop((name,)),)
+            if claim is not None and not claim.terminating:
+                calls = (*calls, DeleteClaim(claim.name, claim.uid))
+            steps.append(Step((*calls, DeletePod(row.name, row.uid), Forget(name))))
+    return Task(tuple(steps), tuple(found))
+
+
+def _on_nodes(snapshot: Snapshot, nodes: tuple[str, ...]) -> Iterator[tuple[str, PodFact]]:
+    for pod in snapshot.pods_of(Component.WORKER):
+        if pod.node in nodes and not pod.terminating:
+            yield pod.name, pod
+
+
+def _cordoned(snapshot: Snapshot, pod: PodFact) -> bool:
+    node = snapshot.nodes.get(pod.node or "")
+    return node is not None and node.cordoned
+
+
+def set_domains(snapshot: Snapshot) -> Task:
+    """Tells each worker's pod the failure domain of its node, which a pod cannot read by itself."""
+    label = snapshot.spec.worker.failure_domain_label
+    if label == HOSTNAME_LABEL:
+        return Task()
+    steps = []
+    for pod in snapshot.pods_of(Component.WORKER):
+        node = snapshot.nodes.get(pod.node or "")
+        if node is not None and pod.domain != node.domain(label) and not pod.terminating:
+            steps.append(Step((SetDomain(pod.name, node.domain(label)),)))
+    return Task(tuple(steps))
