@@ -1,8 +1,9 @@
 """The plan of a query: values only, made by the planner and carried out by the czar.
 
-A plan has *leaves*, each a statement for workers over some chunks, and a *merge*, a statement that the czar's own DuckDB
-runs over the leaves' rows. Where ``merge`` is None the rows of the only leaf are the answer, in any order, and stream to
-the client as they come. A plan without leaves (``SELECT 1+1``) is a merge alone.
+A plan has *leaves*, each a statement for workers over some chunks, and a *merge*, a statement that the czar's own
+DuckDB runs over the leaves' rows. Where ``merge`` is None the rows of the only leaf are the answer, in any order, and
+stream to the client as they come, cut to the leaf's ``limit`` where it has one. A plan without leaves (``SELECT 1+1``)
+is a merge alone.
 """
 
 from __future__ import annotations

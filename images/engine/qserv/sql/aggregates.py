@@ -1,0 +1,208 @@
+"""Aggregates in two steps: what each batch of chunks reduces its rows to, and how the merge combines that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from qserv.catalog.errors import Unsupported
+from qserv.sql.operators import divided, unsigned_bits
+from qserv.sql.translate import Translator
+from qserv.sql.values import (
+    BIGINT,
+    DOUBLE,
+    TEXT,
+    UBIGINT,
+    Kind,
+    Type,
+    Value,
+    decimal,
+    double,
+    finished,
+    key,
+    number,
+    quote,
+    text,
+)
+
+
+@dataclass
+class Reduction:
+    """The columns of the inner statement of a grouped query.
+
+    ``whole``: its rows are not grouped but handed on (some aggregate needs them all), and the outer statement does
+    the whole work; otherwise it groups by ``keys`` and computes ``partials``.
+    """
+
+    whole: bool
+    keys: list[str] = field(default_factory=list)
+    partials: list[str] = field(default_factory=list)
+
+    def key(self, sql: str) -> str:
+        """A column by which the inner statement groups (or, of whole rows, the outer one); its name."""
+        if self.whole:
+            return self.column(sql)
+        if sql not in self.keys:
+            self.keys.append(sql)
+        return f"g{self.keys.index(sql)}"
+
+    def column(self, sql: str) -> str:
+        if sql not in self.partials:
+            self.partials.append(sql)
+        return f"p{self.partials.index(sql)}"
+
+    def reduce(self, first: str, then: str, argument: str) -> str:
+        """The outer SQL of an aggregate: ``first`` of rows in each batch, ``then`` of what they gave.
+
+        Both are templates with ``{0}`` for the argument.
+        """
+        if self.whole:
+            return first.replace("{0}", self.column(argument))
+        return then.replace("{0}", self.column(first.replace("{0}", argument)))
+
+    def written(self) -> tuple[str, str]:
+        """The inner statement's select list, and its GROUP BY."""
+        names = [f"{sql} AS g{index}" for index, sql in enumerate(self.keys)]
+        names += [f"{sql} AS p{index}" for index, sql in enumerate(self.partials)]
+        return ", ".join(names) or "1 AS p0", f" GROUP BY {', '.join(self.keys)}" if self.keys else ""
+
+
+_COUNT = ("count({0})", "CAST(coalesce(sum({0}), 0) AS BIGINT)")
+_MOMENTS = (
+    "struct_pack(n := count({0}), m := avg({0}), s := coalesce(var_pop({0}), 0) * count({0}))",
+    "qserv_moments(list({0}))",
+)
+_SPREADS: dict[type[exp.Expression], str] = {
+    exp.StddevPop: "sqrt({0}.s / nullif({0}.n, 0))",
+    exp.Stddev: "sqrt({0}.s / nullif({0}.n, 0))",
+    exp.VariancePop: "({0}.s / nullif({0}.n, 0))",
+    exp.StddevSamp: "sqrt({0}.s / nullif(greatest({0}.n - 1, 0), 0))",
+    exp.Variance: "({0}.s / nullif(greatest({0}.n - 1, 0), 0))",
+}
+_BITS: dict[type[exp.Expression], tuple[str, int]] = {
+    exp.BitwiseAndAgg: ("bit_and({0})", (1 << 64) - 1),
+    exp.BitwiseOrAgg: ("bit_or({0})", 0),
+    exp.BitwiseXorAgg: ("bit_xor({0})", 0),
+}
+
+
+def needs_rows(node: exp.Expression) -> bool:
+    """Whether an aggregate can only be computed from all rows at once."""
+    return isinstance(node, exp.GroupConcat)
+
+
+def aggregate(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
+    """An aggregate's value in the outer statement; ``rows`` translates its arguments over the rows of FROM."""
+    handler = _AGGREGATES.get(type(node))
+    if handler is not None:
+        return handler(node, rows, into)
+    if type(node) in _SPREADS:
+        moments = into.reduce(*_MOMENTS, double(rows.value(node.this)))
+        return Value(_SPREADS[type(node)].replace("{0}", f"({moments})"), DOUBLE)
+    if type(node) in _BITS:
+        template, empty = _BITS[type(node)]
+        reduced = into.reduce(template, template, unsigned_bits(rows.value(node.this)))
+        return Value(f"coalesce({reduced}, {empty}::UBIGINT)", UBIGINT)
+    raise Unsupported(f"the aggregate {node.sql_name()} is not supported")
+
+
+def _distinct(node: exp.AggFunc) -> list[exp.Expression] | None:
+    return node.this.expressions if isinstance(node.this, exp.Distinct) else None
+
+
+def _count(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
+    distinct = _distinct(node)
+    if distinct is not None:
+        names = [into.key(key(rows.value(each))) for each in distinct]
+        if len(names) == 1:
+            return Value(f"count(DISTINCT {names[0]})", BIGINT)
+        present = " AND ".join(f"{each} IS NOT NULL" for each in names)
+        return Value(f"count(DISTINCT ({', '.join(names)})) FILTER (WHERE {present})", BIGINT)
+    argument = "1" if isinstance(node.this, exp.Star) else rows.value(node.this).sql
+    first = ("count(*)" if argument == "1" else _COUNT[0], _COUNT[1])
+    return Value(into.reduce(*first, argument), BIGINT)
+
+
+def _summed(value: Value) -> tuple[str, Type]:
+    if value.kind is Kind.DOUBLE:
+        return double(value), DOUBLE
+    return value.sql, decimal(27 if value.type.scale == 0 else 38, value.type.scale)
+
+
+def _sum(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
+    distinct = _distinct(node)
+    sql, type_ = _summed(number(rows.value(distinct[0] if distinct else node.this)))
+    if distinct is not None:
+        return Value(f"CAST(sum(DISTINCT {into.key(sql)}) AS {type_.duckdb})", type_)
+    first = "sum({0})" if type_.kind is Kind.DOUBLE else f"CAST(sum({{0}}) AS {type_.duckdb})"
+    return Value(into.reduce(first, "sum({0})", sql), type_)
+
+
+def _avg(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
+    distinct = _distinct(node)
+    total = _sum(node, rows, into)
+    if distinct is not None:
+        count = f"count(DISTINCT {into.key(_summed(number(rows.value(distinct[0])))[0])})"
+    else:
+        count = into.reduce(*_COUNT, _summed(number(rows.value(node.this)))[0])
+    return divided(total, Value(count, Type(Kind.INT, 20)))
+
+
+def _extreme(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
+    distinct = _distinct(node)
+    value = finished(rows.value(distinct[0] if distinct else node.this))
+    least = isinstance(node, exp.Min)
+    if value.kind is Kind.TEXT:
+        template = f"arg_{'min' if least else 'max'}({{0}}, qserv_fold({{0}}))"
+    else:
+        template = "min({0})" if least else "max({0})"
+    type_ = Type(value.kind, value.type.digits, value.type.scale, value.type.narrow)
+    return Value(into.reduce(template, template, value.sql), type_)
+
+
+def any_value(value: Value, into: Reduction) -> Value:
+    """A column that is neither grouped nor aggregated: MySQL answers with that of some row of the group."""
+    found = finished(value)
+    return Value(into.reduce("any_value({0})", "any_value({0})", found.sql), found.type)
+
+
+def _any(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
+    return any_value(rows.value(node.this), into)
+
+
+def _group_concat(node: exp.GroupConcat, rows: Translator, into: Reduction) -> Value:
+    inner = node.this
+    order: list[exp.Ordered] = []
+    if isinstance(inner, exp.Order):
+        inner, order = inner.this, inner.expressions
+    distinct = isinstance(inner, exp.Distinct)
+    parts = inner.expressions if isinstance(inner, exp.Distinct) else [inner]
+    texts = [text(rows.value(part)) for part in parts]
+    joined = texts[0] if len(texts) == 1 else f"({' || '.join(texts)})"
+    value = into.column(joined)
+    keys = [
+        f"{into.column(key(rows.value(each.this)))} {'DESC NULLS LAST' if each.args.get('desc') else 'ASC NULLS FIRST'}"
+        for each in order
+    ]
+    separator = node.args.get("separator")
+    mark = quote(separator.name if separator is not None else ",")
+    if distinct:
+        return Value(f"array_to_string(qserv_distinct_texts(list({value}{_by(keys)})), {mark})", TEXT)
+    return Value(f"string_agg({value}, {mark}{_by(keys)})", TEXT)
+
+
+def _by(keys: list[str]) -> str:
+    return f" ORDER BY {', '.join(keys)}" if keys else ""
+
+
+_AGGREGATES: dict[type[exp.Expression], Callable[..., Value]] = {
+    exp.Count: _count,
+    exp.Sum: _sum,
+    exp.Avg: _avg,
+    exp.Min: _extreme,
+    exp.Max: _extreme,
+    exp.AnyValue: _any,
+    exp.GroupConcat: _group_concat,
+}

@@ -1,0 +1,302 @@
+"""Functions of dates and times."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from qserv.catalog.errors import Unsupported
+from qserv.sql.operators import as_date, as_datetime, as_time
+from qserv.sql.translate import Translator, function, handles
+from qserv.sql.values import (
+    BIGINT,
+    DATE,
+    DATETIME,
+    INT,
+    TEXT,
+    TIME,
+    Kind,
+    Value,
+    double,
+    integer,
+    quote,
+    text,
+)
+
+_UNITS = ("MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
+_PARTS: dict[type[exp.Expression], str] = {
+    exp.Year: "year",
+    exp.Month: "month",
+    exp.Day: "day",
+    exp.DayOfMonth: "day",
+    exp.DayOfYear: "dayofyear",
+    exp.Quarter: "quarter",
+}
+_TIME_PARTS: dict[type[exp.Expression], str] = {exp.Hour: "hour", exp.Minute: "minute", exp.Second: "second"}
+
+
+@handles(*_PARTS)
+def _part(translator: Translator, node: exp.Func) -> Value:
+    return Value(f"{_PARTS[type(node)]}({as_date(_bare(translator, node.this))})", INT)
+
+
+def _bare(translator: Translator, node: exp.Expression) -> Value:
+    """The value that the parser wrapped in a conversion."""
+    while isinstance(node, exp.TsOrDsToDate | exp.TsOrDsToTimestamp):
+        node = node.this
+    return translator.value(node)
+
+
+@handles(*_TIME_PARTS)
+def _time_part(translator: Translator, node: exp.Func) -> Value:
+    value = _bare(translator, node.this)
+    source = as_time(value) if value.kind is Kind.TIME else _moment(value)
+    return Value(f"{_TIME_PARTS[type(node)]}({source})", INT)
+
+
+def _moment(value: Value) -> str:
+    """A date with time, or a time alone, as TIME."""
+    if value.kind is Kind.TEXT:
+        return f"coalesce(TRY_CAST({value.sql} AS TIME), CAST(qserv_datetime({value.sql}) AS TIME))"
+    return f"CAST({as_datetime(value)} AS TIME)"
+
+
+@function("microsecond", least=1)
+def _microsecond(value: Value) -> Value:
+    return Value(f"(microsecond({_moment(value) if value.kind is not Kind.TIME else value.sql}) % 1000000)", INT)
+
+
+@handles(exp.DayOfWeek)
+def _day_of_week(translator: Translator, node: exp.DayOfWeek) -> Value:
+    return Value(f"(dayofweek({as_date(_bare(translator, node.this))}) + 1)", INT)
+
+
+@function("weekday", least=1)
+def _weekday(value: Value) -> Value:
+    return Value(f"(isodow({as_date(value)}) - 1)", INT)
+
+
+@handles(exp.Week)
+def _week(translator: Translator, node: exp.Week) -> Value:
+    mode = node.args.get("mode")
+    if mode is not None and translator.value(mode).constant not in (0, 3):
+        raise Unsupported("WEEK is supported with modes 0 and 3")
+    date = as_date(_bare(translator, node.this))
+    if mode is not None and translator.value(mode).constant == 3:
+        return Value(f"weekofyear({date})", INT)
+    return Value(f"CAST(strftime({date}, '%U') AS INTEGER)", INT)
+
+
+@handles(exp.WeekOfYear)
+def _week_of_year(translator: Translator, node: exp.WeekOfYear) -> Value:
+    return Value(f"weekofyear({as_date(_bare(translator, node.this))})", INT)
+
+
+@handles(exp.Dayname, exp.Monthname)
+def _name(translator: Translator, node: exp.Func) -> Value:
+    name = "dayname" if isinstance(node, exp.Dayname) else "monthname"
+    return Value(f"{name}({as_date(_bare(translator, node.this))})", TEXT)
+
+
+@handles(exp.LastDay)
+def _last_day(translator: Translator, node: exp.LastDay) -> Value:
+    return Value(f"last_day({as_date(_bare(translator, node.this))})", DATE)
+
+
+@handles(exp.TsOrDsToDate, exp.Date)
+def _date(translator: Translator, node: exp.Func) -> Value:
+    return Value(as_date(_bare(translator, node.this)), DATE)
+
+
+@handles(exp.TsOrDsToTimestamp, exp.Timestamp)
+def _timestamp(translator: Translator, node: exp.Func) -> Value:
+    if node.args.get("expression") is not None:
+        raise Unsupported("TIMESTAMP takes one value here")
+    return Value(as_datetime(_bare(translator, node.this)), DATETIME)
+
+
+@handles(exp.Time)
+def _time(translator: Translator, node: exp.Time) -> Value:
+    value = translator.value(node.this)
+    return Value(value.sql if value.kind is Kind.TIME else _moment(value), TIME)
+
+
+@handles(exp.CurrentDate)
+def _today(translator: Translator, node: exp.CurrentDate) -> Value:
+    return Value("CAST(qserv_now() AS DATE)", DATE)
+
+
+@handles(exp.CurrentTime)
+def _current_time(translator: Translator, node: exp.CurrentTime) -> Value:
+    return Value("CAST(date_trunc('second', qserv_now()) AS TIME)", TIME)
+
+
+@handles(exp.CurrentTimestamp, exp.UtcTimestamp)
+def _now(translator: Translator, node: exp.Func) -> Value:
+    return now()
+
+
+@function("now", "sysdate", "localtime", "localtimestamp", least=0)
+def now() -> Value:
+    """The time in UTC, which is every process's time zone."""
+    return Value("date_trunc('second', qserv_now())", DATETIME)
+
+
+@handles(exp.UtcDate)
+def _utc_date(translator: Translator, node: exp.UtcDate) -> Value:
+    return Value("CAST(qserv_now() AS DATE)", DATE)
+
+
+@function("unix_timestamp", least=0, most=1)
+def _unix_timestamp(value: Value | None = None) -> Value:
+    if value is None:
+        return Value("CAST(floor(epoch(qserv_now())) AS BIGINT)", BIGINT)
+    return Value(f"CAST(floor(epoch({as_datetime(value)})) AS BIGINT)", BIGINT)
+
+
+@handles(exp.UnixToTime)
+def _from_unixtime(translator: Translator, node: exp.UnixToTime) -> Value:
+    if node.args.get("format") is not None:
+        raise Unsupported("FROM_UNIXTIME takes one value here: put DATE_FORMAT around it")
+    value = translator.value(node.this)
+    return Value(f"make_timestamp(CAST(round({double(value)} * 1000000) AS BIGINT))", DATETIME)
+
+
+@handles(exp.DateDiff)
+def _datediff(translator: Translator, node: exp.DateDiff) -> Value:
+    later, earlier = (as_date(_bare(translator, each)) for each in (node.this, node.expression))
+    return Value(f"date_diff('day', {earlier}, {later})", BIGINT)
+
+
+@handles(exp.TimestampDiff)
+def _timestampdiff(translator: Translator, node: exp.TimestampDiff) -> Value:
+    unit = _unit(node.text("unit"))
+    later, earlier = (as_datetime(_bare(translator, each)) for each in (node.this, node.expression))
+    return Value(f"date_sub('{unit.lower()}', {earlier}, {later})", BIGINT)
+
+
+def _unit(written: str) -> str:
+    unit = written.upper().removeprefix("SQL_TSI_")
+    if unit not in _UNITS:
+        raise Unsupported(f"the unit {written} is not supported: one of {', '.join(_UNITS)}")
+    return unit
+
+
+@handles(exp.DateAdd, exp.DateSub)
+def _date_add(translator: Translator, node: exp.Func) -> Value:
+    amount = node.expression
+    if isinstance(amount, exp.Interval):
+        amount = amount.this
+    sign = "+" if isinstance(node, exp.DateAdd) else "-"
+    return moved(translator, node.this, amount, node.text("unit") or "DAY", sign)
+
+
+@function("adddate", least=2)
+def _adddate(value: Value, days: Value) -> Value:
+    return _moved(value, integer(days), "DAY", "+")
+
+
+@function("subdate", least=2)
+def _subdate(value: Value, days: Value) -> Value:
+    return _moved(value, integer(days), "DAY", "-")
+
+
+def moved(translator: Translator, node: exp.Expression, amount: exp.Expression, unit: str, sign: str) -> Value:
+    """A date or time plus or minus an interval; a date stays one where the unit is days or longer."""
+    found = translator.value(amount)
+    if isinstance(found.constant, str):
+        from qserv.sql.operators import literal_number
+
+        written = found.constant.strip()
+        negative = written.startswith("-")
+        digits = written.lstrip("+-")
+        if not digits.replace(".", "", 1).isdigit():
+            raise Unsupported(f"INTERVAL {written!r} is not supported: write a number and one unit")
+        found = literal_number(digits)
+        sign = {"+": "-", "-": "+"}[sign] if negative else sign
+    return _moved(_bare(translator, node), integer(found), _unit(unit), sign)
+
+
+def _moved(value: Value, amount: str, unit: str, sign: str) -> Value:
+    step = f"to_{unit.lower()}s({amount})" if unit != "QUARTER" else f"to_months(3 * {amount})"
+    if unit not in ("MICROSECOND", "SECOND", "MINUTE", "HOUR") and value.kind is Kind.DATE:
+        return Value(f"CAST(({value.sql} {sign} {step}) AS DATE)", DATE)
+    moment = as_datetime(value)
+    if value.kind is Kind.TEXT and unit not in ("MICROSECOND", "SECOND", "MINUTE", "HOUR"):
+        shown = f"qserv_date_or_time_text({moment} {sign} {step}, {value.sql})"
+        return Value(shown, TEXT)
+    if value.kind is Kind.TEXT:
+        return Value(f"qserv_datetime_text({moment} {sign} {step})", TEXT)
+    return Value(f"({moment} {sign} {step})", DATETIME)
+
+
+_FORMATS = {
+    "a": "%a", "b": "%b", "c": "%-m", "d": "%d", "e": "%-d", "f": "%f", "H": "%H", "h": "%I", "I": "%I", "i": "%M",
+    "j": "%j", "k": "%-H", "l": "%-I", "M": "%B", "m": "%m", "p": "%p", "r": "%I:%M:%S %p", "S": "%S", "s": "%S",
+    "T": "%H:%M:%S", "W": "%A", "w": "%w", "Y": "%Y", "y": "%y", "U": "%U", "u": "%W", "%": "%%",
+}  # fmt: skip
+"""MySQL's letters of DATE_FORMAT, and what strftime calls them."""
+
+
+def strftime_format(written: str) -> str:
+    """A format of DATE_FORMAT for strftime."""
+    out, index = "", 0
+    while index < len(written):
+        if written[index] == "%" and index + 1 < len(written):
+            letter = written[index + 1]
+            if letter not in _FORMATS and letter in "DVvXx":
+                raise Unsupported(f"%{letter} in a date's format is not supported")
+            out += _FORMATS.get(letter, letter)
+            index += 2
+        else:
+            out += written[index] if written[index] != "%" else "%%"
+            index += 1
+    return out
+
+
+@handles(exp.TimeToStr)
+def _date_format(translator: Translator, node: exp.TimeToStr) -> Value:
+    written = node.args["format"]
+    if not isinstance(written, exp.Literal):
+        raise Unsupported("DATE_FORMAT takes a constant format")
+    value = _bare(translator, node.this)
+    return Value(f"strftime({as_datetime(value)}, {quote(strftime_format(str(written.this)))})", TEXT)
+
+
+@handles(exp.StrToDate)
+def _str_to_date(translator: Translator, node: exp.StrToDate) -> Value:
+    written = node.args["format"]
+    if not isinstance(written, exp.Literal):
+        raise Unsupported("STR_TO_DATE takes a constant format")
+    shape = strftime_format(str(written.this))
+    parsed = f"try_strptime({text(translator.value(node.this))}, {quote(shape)})"
+    if any(letter in str(written.this) for letter in ("%H", "%i", "%s", "%S", "%T", "%h", "%k", "%l", "%f", "%r")):
+        return Value(parsed, DATETIME)
+    return Value(f"CAST({parsed} AS DATE)", DATE)
+
+
+@handles(exp.Extract)
+def _extract(translator: Translator, node: exp.Extract) -> Value:
+    unit = _unit(node.name)
+    value = translator.value(node.expression)
+    if unit in ("HOUR", "MINUTE", "SECOND", "MICROSECOND"):
+        source = value.sql if value.kind is Kind.TIME else _moment(value)
+        return Value(f"({unit.lower()}({source}) % 1000000)", INT)
+    if unit == "WEEK":
+        return Value(f"CAST(strftime({as_date(value)}, '%U') AS INTEGER)", INT)
+    return Value(f"{unit.lower()}({as_date(value)})", INT)
+
+
+@function("to_days", least=1)
+def _to_days(value: Value) -> Value:
+    return Value(f"(date_diff('day', DATE '1970-01-01', {as_date(value)}) + 719528)", BIGINT)
+
+
+@function("makedate", least=2)
+def _makedate(year: Value, day: Value) -> Value:
+    first = f"make_date({integer(year)}, 1, 1)"
+    return Value(f"CASE WHEN {integer(day)} > 0 THEN CAST({first} + to_days({integer(day)} - 1) AS DATE) END", DATE)
+
+
+@function("time_to_sec", least=1)
+def _time_to_sec(value: Value) -> Value:
+    return Value(f"CAST(epoch({value.sql if value.kind is Kind.TIME else _moment(value)}) AS BIGINT)", BIGINT)

@@ -1,0 +1,155 @@
+"""Reading FROM: tables, derived tables and joins become sources; ON, USING and WHERE become conditions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from qserv.catalog.errors import UnknownColumn, Unsupported
+from qserv.sql.scope import Relation, Scope
+from qserv.sql.source import Condition, From, Source
+from qserv.sql.translate import Translator
+from qserv.sql.values import Value, boolean, name
+
+if TYPE_CHECKING:
+    from qserv.sql.planner import Planner
+
+
+def terms(node: exp.Expression | None) -> list[exp.Expression]:
+    """The terms of a top-level AND."""
+    if node is None:
+        return []
+    node = node.unnest()
+    if isinstance(node, exp.And):
+        return [term for side in (node.this, node.expression) for term in terms(side)]
+    return [node]
+
+
+class FromReader:
+    """Fills a scope and a :class:`From` from the FROM of one block."""
+
+    def __init__(self, planner: Planner, scope: Scope) -> None:
+        self.planner = planner
+        self.scope = scope
+        self.found = From()
+
+    def read(self, select: exp.Select) -> From:
+        start = select.args.get("from_") or select.args.get("from")
+        if start is None:
+            return self.found
+        self._item(start.this, "INNER")
+        for join in select.args.get("joins") or []:
+            self._join(join)
+        return self.found
+
+    def condition(self, node: exp.Expression, clause: str) -> Condition:
+        """A term of ON or WHERE, translated."""
+        translator = Translator(self.scope, self.planner, clause)
+        before = self.scope.correlated
+        self.scope.correlated = False
+        with self.planner.recording() as used:
+            value = translator.value(node)
+        outer, self.scope.correlated = self.scope.correlated, before or self.scope.correlated
+        nested = node.find(exp.Query) is not None
+        condition = Condition(node, boolean(value), frozenset(used), nested=nested, outer=outer)
+        if isinstance(node, exp.EQ) and isinstance(node.this, exp.Column) and isinstance(node.expression, exp.Column):
+            sides = (translator.value(node.this), translator.value(node.expression))
+            if sides[0].origin and sides[1].origin:
+                condition.equal = (sides[0].origin, sides[1].origin)
+        return condition
+
+    def _join(self, join: exp.Join) -> None:
+        side, kind = str(join.args.get("side") or "").upper(), str(join.args.get("kind") or "").upper()
+        if side not in ("", "LEFT", "RIGHT") or kind not in ("", "INNER", "CROSS", "OUTER", "STRAIGHT"):
+            raise Unsupported(f"{side} {kind} JOIN is not supported")
+        known = list(self.scope.relations)
+        first = len(self.found.sources)
+        self._item(join.this, side or "INNER")
+        added = self.found.sources[first:]
+        shared = self._shared(join, known)
+        conditions = [self._using(column, known) for column in shared]
+        conditions += [self.condition(term, "on clause") for term in terms(join.args.get("on"))]
+        if not side:
+            self.found.where += conditions
+        else:
+            added[-1].on += conditions
+
+    def _shared(self, join: exp.Join, known: list[Relation]) -> list[str]:
+        using = [each.name for each in join.args.get("using") or []]
+        if str(join.args.get("method") or "").upper() != "NATURAL":
+            return using
+        before = {folded for relation in known for folded in relation.columns}
+        return [declared for folded, (declared, _) in self.scope.relations[-1].columns.items() if folded in before]
+
+    def _using(self, column: str, known: list[Relation]) -> Condition:
+        folded = column.casefold()
+        right = self.scope.relations[-1].column(column)
+        left = None
+        if folded in self.scope.merged:
+            left = self.scope.merged[folded][1]
+        else:
+            for relation in known:
+                left = left or relation.column(column)
+        if left is None or right is None:
+            raise UnknownColumn(f"Unknown column '{column}' in 'from clause'")
+        self.scope.merged[folded] = (column, left)
+        from qserv.sql.operators import compared
+
+        uses = frozenset(value.origin[0] for value in (left, right) if value.origin)
+        condition = Condition(None, compared(left, right, "=").sql, uses)
+        if left.origin and right.origin:
+            condition.equal = (left.origin, right.origin)
+        return condition
+
+    def _item(self, node: exp.Expression, join: str) -> None:
+        if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
+            return self._derived(node.this, node.alias, node, join)
+        if isinstance(node, exp.Table) and not isinstance(node.this, exp.Func):
+            if node.args.get("joins"):
+                raise Unsupported("joins in parentheses are not supported: write them one after another")
+            return self._table(node, join)
+        if isinstance(node, exp.Paren | exp.Subquery) and isinstance(node.this, exp.Table):
+            return self._item(node.this, join)
+        raise Unsupported(f"{node.sql(dialect='mysql')[:80]!r} cannot stand in FROM: name a table or a derived table")
+
+    def _table(self, node: exp.Table, join: str) -> None:
+        if node.args.get("catalog") or node.args.get("version") or node.args.get("partition"):
+            raise Unsupported(f"{node.sql(dialect='mysql')!r}: write database.table")
+        shared = self.planner.common_table(node)
+        if shared is not None:
+            return self._derived(shared.query, node.alias or node.name, None, join, shared.columns, shared.outside)
+        table = self.planner.table(node)
+        relation = Relation.of_table(table, node.alias or table.name, self.planner.fresh(), self.planner.record)
+        relation.optional = join == "LEFT"
+        self.scope.add(relation)
+        self.found.sources.append(Source(relation, join))
+        return None
+
+    def _derived(
+        self,
+        query: exp.Query,
+        alias: str,
+        node: exp.Subquery | None,
+        join: str,
+        names: tuple[str, ...] = (),
+        outside: int | None = None,
+    ) -> None:
+        if not alias:
+            raise Unsupported("Every derived table must have its own alias")
+        if node is not None and node.args.get("alias") is not None:
+            names = names or tuple(each.name for each in node.args["alias"].args.get("columns") or [])
+        with self.planner.common_tables_until(outside):
+            rows = self.planner.query(query, None)
+        if names and len(names) != len(rows.columns):
+            raise Unsupported(f"derived table {alias!r}: {len(rows.columns)} columns have {len(names)} names")
+        relation = Relation(alias, self.planner.fresh(), {}, recorder=self.planner.record)
+        for index, (column, type_) in enumerate(rows.columns):
+            shown = names[index] if names else column
+            if shown.casefold() in relation.columns:
+                raise Unsupported(f"Duplicate column name '{shown}' in the derived table {alias!r}")
+            value = Value(f"{relation.sql_name}.{name(f'c{index}')}", type_, (relation, f"c{index}"))
+            relation.columns[shown.casefold()] = (shown, value)
+        relation.optional = join == "LEFT"
+        self.scope.add(relation)
+        self.found.sources.append(Source(relation, join, sql=rows.sql))

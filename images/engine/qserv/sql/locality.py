@@ -1,0 +1,153 @@
+"""Which joins are local: whether all rows that can match lie together in the files of one chunk.
+
+Tables whose keys of one director are equal lie together (*home*). A director joined through the second key of a match
+table, or by a neighbour condition, is a *satellite*: its rows are among those of the home chunk and of its overlap.
+Replicated tables lie everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from qserv.catalog.model import Family, Table, TableKind
+from qserv.sql.neighbour import Near
+from qserv.sql.scope import Relation
+from qserv.sql.source import Condition, From, Source
+
+Key = tuple[str, str]  # the director that a key column refers to: database and table, case-folded
+
+
+@dataclass
+class Layout:
+    """How the relations of a block lie. ``satellites`` maps each to the home relation whose chunk it is read beside."""
+
+    family: Family | None
+    home: list[Relation] = field(default_factory=list)
+    satellites: dict[Relation, Relation] = field(default_factory=dict)
+    nears: list[Near] = field(default_factory=list)
+
+    @property
+    def partitioned(self) -> list[Relation]:
+        return [*self.home, *self.satellites]
+
+
+def director_key(table: Table, column: str) -> tuple[Key, bool] | None:
+    """The director whose key a column holds, and whether rows lie in the chunk of that director's row."""
+    folded = column.casefold()
+    if table.kind is TableKind.DIRECTOR and table.key and folded == table.key.casefold():
+        return (table.database.casefold(), table.name.casefold()), True
+    if table.kind is TableKind.CHILD and table.director and table.key and folded == table.key.casefold():
+        return (table.director[0].casefold(), table.director[1].casefold()), True
+    for index, side in enumerate(table.sides or ()):
+        if folded == side.key.casefold():
+            return (side.database.casefold(), side.table.casefold()), index == 0
+    return None
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """Two relations whose keys are equal. ``near``: the second is only among main and overlap rows of the first."""
+
+    first: Relation
+    second: Relation
+    satellite: bool
+    owner: Relation | None  # of a LEFT JOIN's condition: the relation that it may place
+
+
+def layout(found: From, nears: list[Near]) -> Layout | None:
+    """How the relations lie, or None where they do not lie together."""
+    tables = {relation: relation.table for relation in found.relations if relation.table is not None}
+    if len(tables) != len(found.relations):
+        return None
+    partitioned = [relation for relation, table in tables.items() if table.partitioned]
+    if not partitioned:
+        return Layout(None)
+    families = {tables[relation].family for relation in partitioned}
+    if len(families) != 1 or _replicated_first(found):
+        return None
+    edges = _edges(found)
+    for start in sorted(partitioned, key=lambda relation: relation.optional):
+        attempt = _grow(start, partitioned, edges, nears)
+        if attempt is not None:
+            attempt.family = families.pop()
+            return attempt
+    return None
+
+
+def _replicated_first(found: From) -> bool:
+    """A replicated table whose every row a LEFT JOIN with a partitioned one keeps: each chunk would keep it."""
+    kept = False
+    for source in found.sources:
+        table = source.relation.table
+        if source.join == "LEFT" and kept and table is not None and table.partitioned:
+            return not any(
+                each.relation.table and each.relation.table.partitioned and each.join == "INNER"
+                for each in found.sources
+            )
+        kept = kept or (table is not None and not table.partitioned)
+    return False
+
+
+def _edges(found: From) -> list[_Edge]:
+    edges = [edge for condition in found.where for edge in _edge(condition, None)]
+    for source in found.sources:
+        owner = source.relation if source.join == "LEFT" else None
+        edges += [edge for condition in source.on for edge in _edge(condition, owner)]
+    return edges
+
+
+def _edge(condition: Condition, owner: Relation | None) -> list[_Edge]:
+    if condition.equal is None:
+        return []
+    (left, left_column), (right, right_column) = condition.equal
+    if left is right or left.table is None or right.table is None:
+        return []
+    first, second = director_key(left.table, left_column), director_key(right.table, right_column)
+    if first is None or second is None or first[0] != second[0]:
+        return []
+    if first[1] and second[1]:
+        return [_Edge(left, right, False, owner), _Edge(right, left, False, owner)]
+    edges = []
+    if not first[1] and right.table.kind is TableKind.DIRECTOR:
+        edges.append(_Edge(left, right, True, owner))
+    if not second[1] and left.table.kind is TableKind.DIRECTOR:
+        edges.append(_Edge(right, left, True, owner))
+    return edges
+
+
+def _grow(start: Relation, wanted: list[Relation], edges: list[_Edge], nears: list[Near]) -> Layout | None:
+    if start.optional:
+        return None
+    found = Layout(None, [start])
+    grown = True
+    while grown:
+        grown = False
+        for edge in edges:
+            placed = edge.second in found.home or edge.second in found.satellites
+            allowed = edge.owner is edge.second if edge.owner is not None else True
+            if edge.first in found.home and not placed and not edge.satellite and allowed:
+                found.home.append(edge.second)
+                grown = True
+    for edge in edges:
+        allowed = edge.owner is edge.second if edge.owner is not None else True
+        if edge.satellite and allowed and edge.first in found.home and not _placed(found, edge.second):
+            found.satellites[edge.second] = edge.first
+    for near in nears:
+        for first, second in ((near.first, near.second), (near.second, near.first)):
+            if (
+                first in found.home
+                and not _placed(found, second)
+                and first.table
+                and first.table.kind is TableKind.DIRECTOR
+            ):
+                found.satellites[second] = first
+                found.nears.append(near if first is near.first else near.swapped)
+    return found if all(_placed(found, relation) for relation in wanted) else None
+
+
+def _placed(found: Layout, relation: Relation) -> bool:
+    return relation in found.home or relation in found.satellites
+
+
+def source_of(found: From, relation: Relation) -> Source:
+    return next(source for source in found.sources if source.relation is relation)

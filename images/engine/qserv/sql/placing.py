@@ -1,0 +1,128 @@
+"""Where a block runs: as a leaf on workers where its rows lie together, else over fetched tables on the czar."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qserv.catalog.model import Family, FileKind
+from qserv.sql.block import Block, Written
+from qserv.sql.emit import Files, columns_of, from_where
+from qserv.sql.locality import Layout, layout
+from qserv.sql.plan import Leaf, Restriction
+from qserv.sql.restrict import Restrictor
+from qserv.sql.scope import Relation
+
+if TYPE_CHECKING:
+    from qserv.sql.planner import Planner, Rows
+
+
+class Placing:
+    """Adds the leaves of one block to the planner, and says what the czar runs over them."""
+
+    def __init__(self, planner: Planner, block: Block) -> None:
+        self.planner = planner
+        self.block = block
+        self.found = block.source
+
+    def rows(self) -> Rows:
+        self.written = self.block.write()
+        restrictor = Restrictor(self.planner, self.block)
+        self.areas = restrictor.predicates()
+        if self._single_place():
+            found = layout(self.found, [])
+            if found is not None:
+                return self._leaf(found, restrictor)
+        return self._fetched(restrictor)
+
+    def _single_place(self) -> bool:
+        conditions = [*self.found.where, *(each for source in self.found.sources for each in source.on)]
+        return (
+            bool(self.found.sources)
+            and not (self.block.nested or self.block.scope.correlated)
+            and not (self.block.windowed and not self.block.grouped)
+            and not any(condition.nested or condition.outer for condition in conditions)
+        )
+
+    def _rows(self, sql: str, leaf: str | None = None) -> Rows:
+        from qserv.sql.planner import Rows
+
+        return Rows(sql, self.written.columns, bool(self.written.tail.keys), leaf, self.block.scope.correlated)
+
+    def _leaf(self, found: Layout, restrictor: Restrictor) -> Rows:
+        files = Files()
+        written = self.written
+        text = written.inner(from_where(self.found, files.read, self.areas))
+        leaf_name = f"leaf{len(self.planner.leaves)}"
+        if found.family is None:
+            text = text if written.plain else written.outer(f"({text})")
+            self._add(leaf_name, text, files, None, (), Restriction(), None)
+            return self._rows(f"SELECT * FROM {leaf_name}", leaf_name)
+        required = self._required(files)
+        restriction = restrictor.restriction(found)
+        self._add(leaf_name, text, files, found.family, required, restriction, written.enough)
+        if written.middle is None and _streams(written):
+            return self._rows(f"SELECT * FROM {leaf_name}{written.tail.limit.sql}", leaf_name)
+        return self._rows(written.outer(leaf_name))
+
+    def _required(self, files: Files) -> tuple[int, ...]:
+        return tuple(
+            files.index(source.relation)
+            for source in self.found.sources
+            if source.join != "LEFT" and source.relation.table is not None and source.relation.table.partitioned
+        )
+
+    def _add(
+        self,
+        leaf_name: str,
+        sql: str,
+        files: Files,
+        family: Family | None,
+        required: tuple[int, ...],
+        restriction: Restriction,
+        limit: int | None,
+    ) -> None:
+        self.planner.leaves.append(
+            Leaf(leaf_name, sql, tuple(files.sources), family, tuple(dict.fromkeys(required)), restriction, limit)
+        )
+
+    def _fetched(self, restrictor: Restrictor) -> Rows:
+        """The block over its tables' rows, brought to the czar with their filters and columns pushed down."""
+        reads: dict[Relation, str] = {}
+        for source in self.found.sources:
+            if source.sql is not None:
+                reads[source.relation] = f"({source.sql})"
+            else:
+                reads[source.relation] = self._fetch(source.relation, restrictor)
+        inner = self.written.inner(from_where(self.found, reads.__getitem__, self.areas) if reads else self._no_table())
+        return self._rows(inner if self.written.plain else self.written.outer(f"({inner})"))
+
+    def _no_table(self) -> str:
+        conditions = [condition.sql for condition in self.found.where]
+        return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+    def _fetch(self, relation: Relation, restrictor: Restrictor) -> str:
+        files = Files()
+        alone = [condition for condition in self._pushable(relation) if condition.uses <= {relation}]
+        predicates = [each.sql for each in alone if not (each.nested or each.outer)] + restrictor.area_of(relation)
+        where = f" WHERE {' AND '.join(predicates)}" if predicates else ""
+        leaf_name = f"leaf{len(self.planner.leaves)}"
+        sql = f"SELECT {columns_of(relation)} FROM {files.read(relation)} AS {relation.sql_name}{where}"
+        table = relation.table
+        assert table is not None  # only tables are fetched
+        family = table.family if table.partitioned else None
+        restriction = restrictor.alone(relation) if table.partitioned else Restriction()
+        required = (files.index(relation, FileKind.MAIN),) if table.partitioned else ()
+        self._add(leaf_name, sql, files, family, required, restriction, None)
+        return leaf_name
+
+    def _pushable(self, relation: Relation) -> list:  # type: ignore[type-arg]
+        for source in self.found.sources:
+            if source.relation is relation and source.join == "LEFT":
+                return source.on
+        return self.found.where
+
+
+def _streams(written: Written) -> bool:
+    """Whether any rows of the leaf, as many as asked for, are the answer."""
+    tail = written.tail
+    return not tail.keys and not tail.distinct and not tail.limit.offset and written.enough == tail.limit.count

@@ -1,0 +1,195 @@
+"""From a statement and a catalog to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+
+import sqlglot
+from sqlglot import exp
+
+from qserv.catalog.errors import EmptyStatement, NoDatabase, ParseError, UnknownDatabase, UnknownTable, Unsupported
+from qserv.catalog.model import Catalog, Table
+from qserv.sql import dates, numeric, operators, sky, strings, windows
+from qserv.sql.block import Block
+from qserv.sql.names import Names
+from qserv.sql.neighbour import Stats
+from qserv.sql.placing import Placing
+from qserv.sql.plan import Leaf, Plan
+from qserv.sql.scope import Relation, Scope
+from qserv.sql.union import union
+from qserv.sql.values import Type
+
+TRANSLATIONS = (operators, numeric, strings, dates, sky, windows)
+"""The modules that register translations of nodes and functions."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A query's rows: a statement over leaves (columns ``c0`` …), their names and types.
+
+    ``leaf`` is the only leaf, where its rows are the answer as they come.
+    """
+
+    sql: str
+    columns: tuple[tuple[str, Type], ...]
+    ordered: bool = False
+    leaf: str | None = None
+    correlated: bool = False
+
+
+@dataclass(frozen=True)
+class CommonTable:
+    """A query of WITH; ``outside`` is how many of the common tables it can see."""
+
+    name: str
+    query: exp.Query
+    columns: tuple[str, ...]
+    outside: int
+
+
+def plan(statement: exp.Expression | str, catalog: Catalog, database: str | None, stats: Stats | None = None) -> Plan:
+    """How a statement is answered.
+
+    Columns of the result are named as MySQL names them where the statement is given as text; a tree has lost how
+    its expressions were written, so they are then named by how the tree prints.
+
+    Raises
+    ------
+    SqlError
+        Where the statement does not parse, names what is not there, or asks for what cannot be answered.
+    """
+    names = Names()
+    if isinstance(statement, str):
+        names = Names.of_text(statement)
+        statement = parse(statement)
+    if not isinstance(statement, exp.Query):
+        raise Unsupported(
+            f"{statement.key.upper()} is not supported: tables are written by transactions, and read by SELECT"
+        )
+    planner = Planner(catalog, database, stats or Stats(), names)
+    rows = planner.query(statement, None)
+    columns = tuple(shown for shown, _ in rows.columns)
+    return Plan(tuple(planner.leaves), None if rows.leaf else rows.sql, columns, rows.ordered)
+
+
+def parse(text: str) -> exp.Expression:
+    """The tree of one MySQL statement.
+
+    Raises
+    ------
+    ParseError
+    """
+    try:
+        found = [each for each in sqlglot.parse(text, read="mysql") if each is not None]
+    except sqlglot.errors.SqlglotError as error:
+        details = getattr(error, "errors", None) or [{}]
+        near = f"{details[0].get('highlight') or ''}{details[0].get('end_context') or ''}"[:80]
+        line = details[0].get("line") or 1
+        raise ParseError(f"You have an error in your SQL syntax near '{near}' at line {line}") from error
+    if not found:
+        raise EmptyStatement("Query was empty")
+    if len(found) > 1:
+        raise ParseError("write one statement at a time")
+    return found[0]
+
+
+class Planner:
+    """The state of planning one statement: its leaves, and the names of WITH that are in sight."""
+
+    def __init__(self, catalog: Catalog, database: str | None, stats: Stats, names: Names) -> None:
+        self.catalog = catalog
+        self.database = database
+        self.stats = stats
+        self.names = names
+        self.leaves: list[Leaf] = []
+        self._common: list[CommonTable] = []
+        self._numbers = count()
+        self._used: list[set[Relation]] = []
+
+    def fresh(self) -> str:
+        """A name that no other relation has."""
+        return f"t{next(self._numbers)}"
+
+    def record(self, relation: Relation) -> None:
+        for used in self._used:
+            used.add(relation)
+
+    @contextmanager
+    def recording(self) -> Iterator[set[Relation]]:
+        """The relations whose columns are resolved meanwhile."""
+        used: set[Relation] = set()
+        self._used.append(used)
+        try:
+            yield used
+        finally:
+            self._used.remove(used)
+
+    def written_name(self, node: exp.Expression) -> str:
+        return self.names.of(node)
+
+    def table(self, node: exp.Table) -> Table:
+        """The table of the catalog that is named.
+
+        Raises
+        ------
+        UnknownDatabase, UnknownTable
+        """
+        database = node.text("db") or self.database
+        if not database:
+            raise NoDatabase("No database selected: write database.table, or USE a database")
+        if self.catalog.database(database) is None:
+            raise UnknownDatabase(f"Unknown database '{database}'")
+        found = self.catalog.table(database, node.name)
+        if found is None:
+            raise UnknownTable(f"Table '{database}.{node.name}' doesn't exist")
+        return found
+
+    def common_table(self, node: exp.Table) -> CommonTable | None:
+        """The query of WITH that a name in FROM means."""
+        if node.text("db"):
+            return None
+        wanted = node.name.casefold()
+        return next((each for each in reversed(self._common) if each.name.casefold() == wanted), None)
+
+    @contextmanager
+    def common_tables_until(self, length: int | None) -> Iterator[None]:
+        """Only the first ``length`` names of WITH are in sight (None: all)."""
+        before = self._common
+        self._common = before if length is None else before[:length]
+        try:
+            yield
+        finally:
+            self._common = before
+
+    def query(self, node: exp.Expression, parent: Scope | None) -> Rows:
+        """Plan a query: adds its leaves, answers what the czar runs over them."""
+        if isinstance(node, exp.Subquery):
+            if any(node.args.get(part) for part in ("limit", "order", "offset", "with_", "with")):
+                raise Unsupported("ORDER BY and LIMIT after a query in parentheses are not supported")
+            return self.query(node.this, parent)
+        with_ = node.args.get("with_") or node.args.get("with")
+        length = len(self._common)
+        if with_ is not None:
+            self._open(with_)
+        try:
+            if isinstance(node, exp.SetOperation):
+                return union(self, node, parent)
+            if not isinstance(node, exp.Select):
+                raise Unsupported(f"{node.key.upper()} is not supported here")
+            return Placing(self, Block(self, node, parent)).rows()
+        finally:
+            del self._common[length:]
+
+    def _open(self, with_: exp.With) -> None:
+        if with_.args.get("recursive"):
+            raise Unsupported("WITH RECURSIVE is not supported")
+        for each in with_.expressions:
+            columns = tuple(column.name for column in each.args["alias"].args.get("columns") or [])
+            self._common.append(CommonTable(each.alias, each.this, columns, len(self._common)))
+
+    def subquery(self, node: exp.Expression, scope: Scope) -> Rows:
+        """A query inside of an expression; it may refer to columns of ``scope``."""
+        return self.query(node, scope)

@@ -1,0 +1,134 @@
+"""Names: which relation of FROM a column belongs to, found as MySQL finds it (without regard to case)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from qserv.catalog.errors import AmbiguousColumn, UnknownColumn, UnknownTable
+from qserv.catalog.model import Table
+from qserv.sql.values import Value, column_type, name
+
+
+@dataclass(eq=False)
+class Relation:
+    """One use of a table, or of a derived table, in FROM.
+
+    ``sql_name`` is its unique alias in the SQL that is written. ``table`` is None for derived tables. ``used`` are the
+    columns that anything refers to, which is what is read. ``optional``: the nullable side of a LEFT JOIN.
+    """
+
+    alias: str
+    sql_name: str
+    columns: dict[str, tuple[str, Value]]  # by case-folded name: the name as declared
+    database: str | None = None
+    table: Table | None = None
+    optional: bool = False
+    used: dict[str, None] = field(default_factory=dict)
+    recorder: Callable[[Relation], None] | None = None
+
+    @classmethod
+    def of_table(cls, table: Table, alias: str, sql_name: str, recorder: Callable[[Relation], None]) -> Relation:
+        relation = cls(alias, sql_name, {}, table.database, table, recorder=recorder)
+        for column in table.columns:
+            value = Value(f"{sql_name}.{name(column.name)}", column_type(column.type), (relation, column.name))
+            relation.columns[column.name.casefold()] = (column.name, value)
+        return relation
+
+    def column(self, column: str) -> Value | None:
+        found = self.columns.get(column.casefold())
+        if found is None:
+            return None
+        self.used[found[0]] = None
+        if self.recorder is not None:
+            self.recorder(self)
+        return found[1]
+
+    @property
+    def position(self) -> tuple[Value, Value] | None:
+        """Right ascension and declination in degrees, where the table has a position."""
+        if self.table is None or self.table.position is None:
+            return None
+        ra, decl = (self.column(each) for each in self.table.position)
+        return (ra, decl) if ra and decl else None
+
+
+@dataclass
+class Scope:
+    """The relations that a query block sees, within those of the blocks around it.
+
+    ``merged`` are the columns that USING or NATURAL made one. ``correlated`` turns true when a name was found outside.
+    """
+
+    relations: list[Relation] = field(default_factory=list)
+    parent: Scope | None = None
+    merged: dict[str, tuple[str, Value]] = field(default_factory=dict)
+    correlated: bool = False
+
+    def add(self, relation: Relation) -> None:
+        folded = relation.alias.casefold()
+        for other in self.relations:
+            if other.alias.casefold() == folded and other.database == relation.database:
+                raise UnknownTable(f"Not unique table/alias: '{relation.alias}': give each use an alias of its own")
+        self.relations.append(relation)
+
+    def _named(self, column: exp.Column) -> Iterator[Relation]:
+        table, database = column.table.casefold(), column.text("db").casefold()
+        for relation in self.relations:
+            if table and relation.alias.casefold() != table:
+                continue
+            if database and (relation.database or "").casefold() != database:
+                continue
+            yield relation
+
+    def find(self, column: exp.Column, clause: str) -> Value | None:
+        """The column in this block alone; None where it has none of that name."""
+        wanted = column.name
+        if not column.table and wanted.casefold() in self.merged:
+            return self.merged[wanted.casefold()][1]
+        found = [value for relation in self._named(column) if (value := relation.column(wanted)) is not None]
+        if len(found) > 1:
+            raise AmbiguousColumn(f"Column '{shown(column)}' in {clause} is ambiguous: write table.{wanted}")
+        return found[0] if found else None
+
+    def resolve(self, column: exp.Column, clause: str) -> Value:
+        """The column here or in a surrounding block.
+
+        Raises
+        ------
+        UnknownColumn, AmbiguousColumn
+        """
+        scope: Scope | None = self
+        crossed: list[Scope] = []
+        while scope is not None:
+            if (value := scope.find(column, clause)) is not None:
+                for each in crossed:
+                    each.correlated = True
+                return value
+            crossed.append(scope)
+            scope = scope.parent
+        raise UnknownColumn(f"Unknown column '{shown(column)}' in '{clause}'")
+
+    def star(self, table: str | None, database: str | None) -> list[tuple[str, Value]]:
+        """The columns of ``*`` or ``table.*``, in order; a USING column comes once, first."""
+        if table is None:
+            rest = [pair for relation in self.relations for pair in _columns(relation, self.merged)]
+            return list(self.merged.values()) + rest
+        column = exp.column("*", table=table, db=database)
+        relations = list(self._named(column))
+        if not relations:
+            raise UnknownTable(f"Unknown table '{table}'", table=table)
+        return _columns(relations[0], {})
+
+
+def _columns(relation: Relation, without: dict[str, tuple[str, Value]]) -> list[tuple[str, Value]]:
+    kept = [declared for folded, (declared, _) in relation.columns.items() if folded not in without]
+    relation.used.update(dict.fromkeys(kept))
+    return [pair for folded, pair in relation.columns.items() if folded not in without]
+
+
+def shown(column: exp.Column) -> str:
+    """A column as the user wrote it."""
+    return ".".join(part for part in (column.text("db"), column.table, column.name) if part)

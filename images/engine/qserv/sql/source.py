@@ -1,0 +1,55 @@
+"""FROM and the top-level conditions of a query block, as facts that locality, restriction and fetching decide from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from qserv.sql.scope import Relation
+from qserv.sql.values import Value
+
+Origin = tuple[Relation, str]
+
+
+@dataclass(eq=False)
+class Condition:
+    """One term of a top-level AND.
+
+    ``uses`` are the relations that it reads; ``equal`` the two columns where it says that they are equal.
+    ``nested``: it holds a subquery, so that only the merge can decide it. ``outer``: it reads columns of a surrounding
+    block.
+    """
+
+    node: exp.Expression | None
+    sql: str
+    uses: frozenset[Relation]
+    equal: tuple[Origin, Origin] | None = None
+    nested: bool = False
+    outer: bool = False
+    sides: tuple[Value, Value] | None = None
+
+
+@dataclass(eq=False)
+class Source:
+    """A relation in FROM, how it is joined to those before it, and the conditions of its ON.
+
+    ``sql`` is what a derived table reads (a statement over leaves); None for tables.
+    """
+
+    relation: Relation
+    join: str = "INNER"  # INNER | LEFT | RIGHT
+    on: list[Condition] = field(default_factory=list)
+    sql: str | None = None
+
+
+@dataclass
+class From:
+    """All sources in order, and the conditions of WHERE (with those of inner joins)."""
+
+    sources: list[Source] = field(default_factory=list)
+    where: list[Condition] = field(default_factory=list)
+
+    @property
+    def relations(self) -> list[Relation]:
+        return [source.relation for source in self.sources]

@@ -1,0 +1,75 @@
+"""UNION, INTERSECT and EXCEPT."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from qserv.catalog.errors import SqlError, UnknownColumn, Unsupported
+from qserv.sql.scope import Scope
+from qserv.sql.tail import Limit, OrderKey, Tail, limit_of
+from qserv.sql.values import Kind, Type, Value, coerced, common, key
+
+if TYPE_CHECKING:
+    from qserv.sql.planner import Planner, Rows
+
+
+def union(planner: Planner, node: exp.SetOperation, parent: Scope | None) -> Rows:
+    """A set operation of two queries, with the types that MySQL would give its columns."""
+    from qserv.sql.planner import Rows
+
+    left, right = planner.query(node.this, parent), planner.query(node.expression, parent)
+    if len(left.columns) != len(right.columns):
+        raise SqlError("The used SELECT statements have a different number of columns")
+    types = [common([a, b]) for (_, a), (_, b) in zip(left.columns, right.columns, strict=True)]
+    columns = tuple((shown, type_) for (shown, _), type_ in zip(left.columns, types, strict=True))
+
+    def cast(rows: Rows) -> str:
+        values = [Value(f"c{i}", type_) for i, (_, type_) in enumerate(rows.columns)]
+        listed = ", ".join(f"{coerced(v, t)} AS c{i}" for i, (v, t) in enumerate(zip(values, types, strict=True)))
+        return f"SELECT {listed} FROM ({rows.sql}) AS u"
+
+    combined = _combined(node, cast(left), cast(right), types)
+    ordered = _order(node, [shown for shown, _ in columns], [type_.kind for type_ in types])
+    texts = tuple(i for i, type_ in enumerate(types) if type_.kind is Kind.TEXT)
+    distinct = isinstance(node, exp.Union) and bool(node.args.get("distinct"))
+    tail = Tail(
+        len(types), tuple(OrderKey(column, desc) for column, desc in ordered), texts, 0, distinct, limit_of(node)
+    )
+    if tail.limit == Limit() and tail.trivial:
+        return Rows(combined, columns)
+    return Rows(tail.over(f"({combined})"), columns, bool(ordered))
+
+
+def _combined(node: exp.SetOperation, left: str, right: str, types: list[Type]) -> str:
+    if isinstance(node, exp.Union):
+        return f"({left}) UNION ALL ({right})"
+    if not node.args.get("distinct", True):
+        raise Unsupported(f"{node.key.upper()} ALL is not supported")
+
+    def keys(relation: str) -> list[str]:
+        return [key(Value(f"{relation}.c{index}", type_)) for index, type_ in enumerate(types)]
+
+    shown = ", ".join(f"any_value(l.c{index}) AS c{index}" for index in range(len(types)))
+    same = " AND ".join(f"{a} IS NOT DISTINCT FROM {b}" for a, b in zip(keys("l"), keys("r"), strict=True))
+    other = "" if isinstance(node, exp.Intersect) else "NOT "
+    where = f"{other}EXISTS (SELECT 1 FROM ({right}) AS r WHERE {same})"
+    return f"SELECT {shown} FROM ({left}) AS l WHERE {where} GROUP BY {', '.join(keys('l'))}"
+
+
+def _order(node: exp.SetOperation, names: list[str], kinds: list[Kind]) -> list[tuple[str, bool]]:
+    """ORDER BY of a set operation: names or ordinals of its columns."""
+    found = []
+    folded = [name.casefold() for name in names]
+    for each in (node.args.get("order") or exp.Order()).expressions:
+        subject = each.this
+        if isinstance(subject, exp.Literal) and str(subject.this).isdigit() and 1 <= int(subject.this) <= len(names):
+            index = int(subject.this) - 1
+        elif isinstance(subject, exp.Column) and not subject.table and subject.name.casefold() in folded:
+            index = folded.index(subject.name.casefold())
+        else:
+            raise UnknownColumn(f"Unknown column '{subject.sql(dialect='mysql')}' in 'order clause'")
+        column = f"c{index}"
+        found.append((f"qserv_fold({column})" if kinds[index] is Kind.TEXT else column, bool(each.args.get("desc"))))
+    return found

@@ -1,0 +1,279 @@
+"""Typed pieces of DuckDB SQL: what the translation of a MySQL expression yields.
+
+MySQL decides by the types of operands how it compares, adds or groups them; DuckDB decides otherwise. So every piece
+of SQL carries the type that MySQL would give it, and the coercions here make DuckDB do what MySQL would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from qserv.catalog.types import Base, SqlType
+
+if TYPE_CHECKING:
+    from qserv.sql.scope import Relation
+
+MAX_DIGITS = 38
+DIVISION_DIGITS = 4
+"""MySQL's ``div_precision_increment``: digits that a division adds to the scale of its dividend."""
+
+
+class Kind(Enum):
+    NULL = "null"
+    BOOL = "bool"  # a DuckDB BOOLEAN; MySQL shows it as 1 or 0
+    INT = "int"
+    UINT = "uint"
+    DECIMAL = "decimal"
+    DOUBLE = "double"
+    TEXT = "text"
+    BINARY = "binary"
+    DATE = "date"
+    TIME = "time"
+    DATETIME = "datetime"
+
+
+INTEGERS = frozenset({Kind.BOOL, Kind.INT, Kind.UINT})
+EXACT = INTEGERS | {Kind.DECIMAL}
+TEMPORAL = frozenset({Kind.DATE, Kind.TIME, Kind.DATETIME})
+STRINGS = frozenset({Kind.TEXT, Kind.BINARY})
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A MySQL expression's type. ``digits`` and ``scale`` are of exact numbers.
+
+    ``narrow``: the DuckDB type is smaller than the kind's widest (BIGINT, UBIGINT, DOUBLE), so arithmetic must widen.
+    """
+
+    kind: Kind
+    digits: int = 0
+    scale: int = 0
+    narrow: bool = False
+
+    @property
+    def duckdb(self) -> str:
+        """The DuckDB type of a finished value."""
+        if self.kind is Kind.DECIMAL:
+            return f"DECIMAL({MAX_DIGITS},{self.scale})"
+        return _DUCKDB[self.kind]
+
+
+_DUCKDB = {
+    Kind.NULL: "INTEGER",
+    Kind.BOOL: "INTEGER",
+    Kind.INT: "BIGINT",
+    Kind.UINT: "UBIGINT",
+    Kind.DOUBLE: "DOUBLE",
+    Kind.TEXT: "VARCHAR",
+    Kind.BINARY: "BLOB",
+    Kind.DATE: "DATE",
+    Kind.TIME: "TIME",
+    Kind.DATETIME: "TIMESTAMP",
+}
+
+NULL = Type(Kind.NULL)
+BOOL = Type(Kind.BOOL, 1)
+BIGINT = Type(Kind.INT, 20)
+INT = Type(Kind.INT, 10)
+UBIGINT = Type(Kind.UINT, 20)
+DOUBLE = Type(Kind.DOUBLE)
+TEXT = Type(Kind.TEXT)
+BINARY = Type(Kind.BINARY)
+DATE = Type(Kind.DATE)
+TIME = Type(Kind.TIME)
+DATETIME = Type(Kind.DATETIME)
+
+_DIGITS = {
+    Base.BOOL: 3,
+    Base.TINYINT: 3,
+    Base.SMALLINT: 5,
+    Base.YEAR: 4,
+    Base.MEDIUMINT: 8,
+    Base.INT: 10,
+    Base.BIGINT: 19,
+}
+
+
+def decimal(digits: int, scale: int) -> Type:
+    return Type(Kind.DECIMAL, min(digits, MAX_DIGITS), min(scale, 30))
+
+
+def column_type(declared: SqlType) -> Type:
+    """The expression type of a column."""
+    base = declared.base
+    if declared.integer:
+        return Type(Kind.UINT if declared.unsigned else Kind.INT, _DIGITS[base], narrow=base is not Base.BIGINT)
+    if declared.text:
+        return TEXT
+    if declared.binary:
+        return BINARY
+    others = {
+        Base.FLOAT: Type(Kind.DOUBLE, narrow=True),
+        Base.DOUBLE: DOUBLE,
+        Base.BIT: UBIGINT,
+        Base.DATE: DATE,
+        Base.TIME: TIME,
+        Base.DATETIME: DATETIME,
+        Base.TIMESTAMP: DATETIME,
+    }
+    return others.get(base) or decimal(declared.length or 10, declared.scale or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """DuckDB SQL of an expression, and MySQL's type of it.
+
+    ``origin`` is the relation and column that the value is, unchanged. ``constant`` is a literal's value.
+    """
+
+    sql: str
+    type: Type
+    origin: tuple[Relation, str] | None = None
+    constant: int | float | str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        return self.type.kind
+
+    def typed(self, type_: Type) -> Value:
+        return replace(self, type=type_)
+
+
+def quote(text: str) -> str:
+    """A string literal of DuckDB. NUL cannot stand in a statement."""
+    if "\0" in text:
+        return " || chr(0) || ".join(quote(part) for part in text.split("\0"))
+    return "'" + text.replace("'", "''") + "'"
+
+
+def name(identifier: str) -> str:
+    """A quoted identifier of DuckDB."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def boolean(value: Value) -> str:
+    """A predicate: true where MySQL takes the value as true."""
+    if value.kind is Kind.BOOL:
+        return value.sql
+    if value.kind is Kind.NULL:
+        return "CAST(NULL AS BOOLEAN)"
+    return f"({number(value).sql} <> 0)"
+
+
+def number(value: Value) -> Value:
+    """The value as a number: strings by their leading number, dates as yyyymmdd, as MySQL reads them."""
+    kind = value.kind
+    if kind is Kind.BOOL:
+        return Value(f"CAST({value.sql} AS BIGINT)", BIGINT)
+    if kind in STRINGS:
+        text = f"decode({value.sql})" if kind is Kind.BINARY else value.sql
+        return Value(f"qserv_number({text})", DOUBLE)
+    if kind is Kind.DATE:
+        return Value(f"CAST(strftime({value.sql}, '%Y%m%d') AS BIGINT)", BIGINT)
+    if kind is Kind.DATETIME:
+        return Value(f"CAST(strftime({value.sql}, '%Y%m%d%H%M%S') AS BIGINT)", BIGINT)
+    if kind is Kind.TIME:
+        return Value(f"CAST(strftime(DATE '2000-01-01' + {value.sql}, '%H%M%S') AS BIGINT)", BIGINT)
+    if kind is Kind.NULL:
+        return Value("CAST(NULL AS DOUBLE)", DOUBLE)
+    return value
+
+
+def widest(value: Value) -> str:
+    """A number in the widest DuckDB type of its kind, so that arithmetic overflows where MySQL's does."""
+    found = number(value)
+    if found.kind is Kind.DECIMAL or (not found.type.narrow and found.constant is None):
+        return found.sql
+    return f"CAST({found.sql} AS {found.type.duckdb})"
+
+
+def double(value: Value) -> str:
+    """A number as DOUBLE."""
+    found = number(value)
+    if found.kind is Kind.DOUBLE and not found.type.narrow:
+        return found.sql
+    if isinstance(found.constant, int | float):
+        return f"{float(found.constant)!r}" if "e" in f"{float(found.constant)!r}" else f"{float(found.constant)!r}e0"
+    return f"CAST({found.sql} AS DOUBLE)"
+
+
+def exact(value: Value) -> str:
+    """An exact number as DECIMAL of full width."""
+    found = number(value)
+    return f"CAST({found.sql} AS DECIMAL({MAX_DIGITS},{found.type.scale}))"
+
+
+def integer(value: Value) -> str:
+    """A number rounded half away from zero to BIGINT, as where a function takes a count or a position."""
+    found = number(value)
+    if found.kind in INTEGERS:
+        return found.sql if not found.type.narrow else f"CAST({found.sql} AS BIGINT)"
+    return f"CAST(round({found.sql}) AS BIGINT)"
+
+
+def text(value: Value) -> str:
+    """The value as MySQL prints it."""
+    kind = value.kind
+    if kind is Kind.TEXT:
+        return value.sql
+    if kind is Kind.DOUBLE:
+        return f"qserv_text({value.sql})"
+    if kind is Kind.BINARY:
+        return f"decode({value.sql})"
+    if kind is Kind.DATETIME:
+        return f"qserv_datetime_text({value.sql})"
+    return f"CAST({finished(value).sql} AS VARCHAR)"
+
+
+def finished(value: Value) -> Value:
+    """The value as a result column: predicates as 1 and 0, decimals at the scale that MySQL shows."""
+    if value.kind is Kind.BOOL:
+        return Value(f"CAST({value.sql} AS INTEGER)", INT)
+    if value.kind is Kind.DECIMAL and value.origin is None:
+        return Value(f"CAST({value.sql} AS {value.type.duckdb})", value.type)
+    if value.kind is Kind.NULL:
+        return Value("CAST(NULL AS INTEGER)", NULL)
+    if value.constant is not None and value.kind in (Kind.INT, Kind.UINT):
+        return Value(f"CAST({value.sql} AS {value.type.duckdb})", value.type)
+    return value
+
+
+def key(value: Value) -> str:
+    """What equals where MySQL's values are equal, and sorts as they sort: strings without case, accents, padding."""
+    if value.kind is Kind.TEXT:
+        return f"qserv_fold({value.sql})"
+    return finished(value).sql
+
+
+def common(types: list[Type]) -> Type:
+    """The type of CASE, COALESCE, UNION … over values of these types."""
+    found = [type_ for type_ in types if type_.kind is not Kind.NULL]
+    if not found:
+        return NULL
+    kinds = {type_.kind for type_ in found}
+    if len(kinds) == 1 and kinds != {Kind.DECIMAL}:
+        kind = kinds.pop()
+        return Type(kind, max(t.digits for t in found)) if kind is not Kind.BOOL else INT
+    if kinds <= INTEGERS:
+        return BIGINT if Kind.UINT not in kinds else (decimal(20, 0) if Kind.INT in kinds else UBIGINT)
+    if kinds <= EXACT:
+        scale = max(type_.scale for type_ in found)
+        return decimal(max(type_.digits - type_.scale for type_ in found) + scale, scale)
+    if kinds <= EXACT | {Kind.DOUBLE}:
+        return DOUBLE
+    if kinds <= {Kind.DATE, Kind.DATETIME}:
+        return DATETIME
+    return BINARY if Kind.BINARY in kinds else TEXT
+
+
+def coerced(value: Value, type_: Type) -> str:
+    """The value's SQL brought to ``type_`` (one that :func:`common` gave for it and others)."""
+    if value.kind is Kind.NULL:
+        return f"CAST(NULL AS {type_.duckdb})"
+    if type_.kind is Kind.TEXT:
+        return text(value)
+    if type_.kind is Kind.BINARY:
+        return value.sql if value.kind is Kind.BINARY else f"encode({text(value)})"
+    return f"CAST({finished(value).sql} AS {type_.duckdb})"

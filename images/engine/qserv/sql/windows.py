@@ -1,0 +1,117 @@
+"""Window functions, which the merge computes over all rows at once."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from qserv.catalog.errors import Unsupported
+from qserv.sql.aggregates import Reduction, aggregate
+from qserv.sql.translate import Translator, handles, unknown_function
+from qserv.sql.values import BIGINT, DOUBLE, Kind, Type, Value, coerced, common, finished, integer, key
+
+_RANKS: dict[type[exp.Expression], tuple[str, Type]] = {
+    exp.RowNumber: ("row_number()", BIGINT),
+    exp.Rank: ("rank()", BIGINT),
+    exp.DenseRank: ("dense_rank()", BIGINT),
+    exp.PercentRank: ("percent_rank()", DOUBLE),
+    exp.CumeDist: ("cume_dist()", DOUBLE),
+}
+_BOUNDS = {"UNBOUNDED", "CURRENT ROW"}
+
+
+@handles(exp.Window)
+def _window(translator: Translator, node: exp.Window) -> Value:
+    over = _over(translator, node)
+    called = node.this
+    if type(called) in _RANKS:
+        sql, type_ = _RANKS[type(called)]
+        return Value(f"{sql} OVER ({over})", type_)
+    if isinstance(called, exp.Ntile):
+        return Value(f"ntile({integer(translator.value(called.this))}) OVER ({over})", BIGINT)
+    if isinstance(called, exp.Lag | exp.Lead):
+        return _shifted(translator, called, over)
+    if isinstance(called, exp.FirstValue | exp.LastValue):
+        value = finished(translator.value(called.this))
+        name = "first_value" if isinstance(called, exp.FirstValue) else "last_value"
+        return Value(f"{name}({value.sql}) OVER ({over})", value.type)
+    if isinstance(called, exp.AggFunc):
+        return _aggregate(translator, called, over)
+    raise unknown_function(called.sql_name() if isinstance(called, exp.Func) else called.sql(dialect="mysql"))
+
+
+def _shifted(translator: Translator, called: exp.Lag | exp.Lead, over: str) -> Value:
+    value = translator.value(called.this)
+    offset = called.args.get("offset")
+    steps = integer(translator.value(offset)) if offset is not None else "1"
+    name = "lag" if isinstance(called, exp.Lag) else "lead"
+    default = called.args.get("default")
+    if default is None:
+        found = finished(value)
+        return Value(f"{name}({found.sql}, {steps}) OVER ({over})", found.type)
+    other = translator.value(default)
+    type_ = common([value.type, other.type])
+    return Value(f"{name}({coerced(value, type_)}, {steps}, {coerced(other, type_)}) OVER ({over})", type_)
+
+
+class _Over(Reduction):
+    """Writes each simple aggregate that an aggregate is made of as a window function."""
+
+    def __init__(self, over: str) -> None:
+        super().__init__(whole=True)
+        self.over = over
+
+    def reduce(self, first: str, then: str, argument: str) -> str:
+        sql = first.replace("{0}", argument)
+        if sql.startswith("CAST(sum("):
+            inner, type_ = sql.removeprefix("CAST(").removesuffix(")").rsplit(" AS ", 1)
+            return f"CAST({inner} OVER ({self.over}) AS {type_})"
+        if sql.startswith("struct_pack"):
+            raise Unsupported("deviations and variances are not supported as window functions")
+        return f"{sql} OVER ({self.over})"
+
+    def column(self, sql: str) -> str:
+        return sql
+
+
+def _aggregate(translator: Translator, called: exp.AggFunc, over: str) -> Value:
+    if isinstance(called, exp.GroupConcat) or isinstance(called.this, exp.Distinct):
+        raise Unsupported(f"{called.sql_name()} with DISTINCT or of texts is not supported as a window function")
+    return aggregate(called, translator, _Over(over))
+
+
+def _over(translator: Translator, node: exp.Window) -> str:
+    parts = []
+    if node.args.get("partition_by"):
+        keys = [key(translator.value(each)) for each in node.args["partition_by"]]
+        parts.append(f"PARTITION BY {', '.join(keys)}")
+    order = node.args.get("order")
+    if order is not None:
+        terms = [
+            f"{key(translator.value(each.this))} {'DESC NULLS LAST' if each.args.get('desc') else 'ASC NULLS FIRST'}"
+            for each in order.expressions
+        ]
+        parts.append(f"ORDER BY {', '.join(terms)}")
+    spec = node.args.get("spec")
+    if spec is not None:
+        parts.append(_frame(translator, spec))
+    return " ".join(parts)
+
+
+def _frame(translator: Translator, spec: exp.WindowSpec) -> str:
+    def bound(name: str) -> str:
+        value, side = spec.args.get(name), spec.args.get(f"{name}_side")
+        if isinstance(value, exp.Expression):
+            found = translator.value(value)
+            if found.constant is None or found.kind is not Kind.INT:
+                raise Unsupported("the bounds of a window's frame are whole numbers")
+            shown = str(found.constant)
+        else:
+            shown = str(value or "CURRENT ROW").upper()
+            if shown not in _BOUNDS:
+                raise Unsupported(f"the bound {shown} of a window's frame is not supported")
+        return f"{shown} {side}" if side in ("PRECEDING", "FOLLOWING") and shown != "CURRENT ROW" else shown
+
+    kind = str(spec.args.get("kind") or "ROWS").upper()
+    if kind not in ("ROWS", "RANGE"):
+        raise Unsupported(f"a window's frame of {kind} is not supported")
+    return f"{kind} BETWEEN {bound('start')} AND {bound('end')}"
