@@ -44,8 +44,8 @@ mariadb:
 	      || echo "mariadb-server could not be installed: the tests against MariaDB will be skipped"; \
 	  else echo "no mariadbd here, and no right to install it (apt-get install mariadb-server): the tests against MariaDB will be skipped"; fi; }
 
-bench: $(READY) mariadb ## measure speed side by side with others; writes build/bench.json
-	@$(BIN)/python -m images.engine.bench $(BENCH_ARGS)
+bench: $(READY) mariadb ## measure speed side by side with others; writes build/bench.json (BENCH_ARGS=--quick: small)
+	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 # Images are built by docker, or with BUILDER=buildah where no Docker engine is. BASE (for all of them) replaces the pinned
 # base images, for where no image registry is reached.

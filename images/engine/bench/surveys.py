@@ -1,0 +1,95 @@
+"""The rows that are measured: synthetic surveys, in the cluster and in MariaDB alike."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from pymysql.connections import Connection
+
+from qserv.catalog.spec import FamilySpec, LoadSpec
+from qserv.ingest.specfile import read_spec
+from qserv.ingest.synth import DEFAULT_FAMILY, synthesize
+from qserv.ingest.synthshapes import Area
+
+NARROW, WIDE, DENSE = "narrow", "wide", "dense"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured."""
+
+    objects: int
+    sources_per_object: float
+    wide_objects: int
+    dense_objects: int
+    rows_sent: int
+    rounds: int
+    lookups: int
+
+
+QUICK = Sizes(500_000, 4, 100_000, 300_000, 300_000, 3, 100)
+FULL = Sizes(5_000_000, 10, 500_000, 1_000_000, 1_000_000, 5, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A synthetic database: the load spec's file and what it says."""
+
+    path: Path
+    spec: LoadSpec
+
+    @property
+    def database(self) -> str:
+        return self.spec.database
+
+
+def make(folder: Path, sizes: Sizes) -> dict[str, Survey]:
+    """Objects of 20 columns with their sources; of 150 columns; and as dense as LSST will see them."""
+    area = Area()
+    dense = Area(ra_min=40.0, dec_min=-0.5, ra_max=40.0 + sizes.dense_objects / 1_000_000, dec_max=0.5)
+    return {
+        NARROW: _survey(folder, NARROW, sizes.objects, sizes.sources_per_object, area),
+        WIDE: _survey(folder, WIDE, sizes.wide_objects, 0, area, wide=True),
+        DENSE: _survey(
+            folder, DENSE, sizes.dense_objects, 0, dense, family=FamilySpec(stripes=360, substripes=10, overlap=0.01667)
+        ),
+    }
+
+
+def _survey(
+    folder: Path,
+    database: str,
+    objects: int,
+    sources: float,
+    area: Area,
+    *,
+    wide: bool = False,
+    family: FamilySpec = DEFAULT_FAMILY,
+) -> Survey:
+    path = folder / database / f"{database}.yaml"
+    if not path.exists():
+        shutil.rmtree(path.parent, ignore_errors=True)
+        synthesize(path.parent, objects, sources, truth=False, wide=wide, area=area, database=database, family=family)
+    return Survey(path, read_spec(path))
+
+
+def copy_to_mariadb(connection: Connection, survey: Survey, table: str, files: Sequence[Path], folder: Path) -> None:
+    """Make a MyISAM table of the rows of a cluster's own files of it, ``chunkId`` and ``subChunkId`` included."""
+    spec = next(each for each in survey.spec.tables if each.name == table)
+    columns = [f"`{column.name}` {column.type}" for column in spec.columns or ()]
+    columns += ["chunkId INT", "subChunkId INT"]
+    exchange = folder / f"{table}.tsv"
+    with connection.cursor() as cursor, duckdb.connect() as reader:
+        cursor.execute(f"CREATE DATABASE IF NOT EXISTS {survey.database}")
+        cursor.execute(f"USE {survey.database}")
+        cursor.execute(f"CREATE TABLE {table} ({', '.join(columns)}) ENGINE=MyISAM")
+        for first in range(0, len(files), 200):
+            some = [str(path) for path in files[first : first + 200]]
+            rows = reader.sql("SELECT * FROM read_parquet($files)", params={"files": some})
+            rows.write_csv(str(exchange), sep="\t", na_rep="\\N", header=False)
+            cursor.execute(f"LOAD DATA LOCAL INFILE '{exchange}' INTO TABLE {table}")
+    exchange.unlink()

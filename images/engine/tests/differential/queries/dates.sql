@@ -1,0 +1,59 @@
+-- use: synth
+
+-- a moment compared with a text
+SELECT COUNT(*) FROM Object WHERE firstSeen >= '2026-03-01' AND firstSeen < '2026-04-01 12:00:00';
+
+-- a day compared with a text
+SELECT COUNT(*) FROM Object WHERE lastNight = '2026-05-06' OR lastNight > '2028-01-01';
+
+-- BETWEEN days
+SELECT COUNT(*) FROM Object WHERE lastNight BETWEEN '2026-02-01' AND '2026-02-28';
+
+-- parts of a moment
+SELECT objectId, YEAR(firstSeen) AS y, MONTH(firstSeen) AS m, DAY(firstSeen) AS d, HOUR(firstSeen) AS h, MINUTE(firstSeen) AS mi, SECOND(firstSeen) AS s FROM Object WHERE chunkId < 3;
+
+-- days of the week and the year
+SELECT objectId, DAYOFWEEK(lastNight) AS a, WEEKDAY(lastNight) AS b, DAYOFYEAR(lastNight) AS c, QUARTER(lastNight) AS d, DAYNAME(lastNight) AS e, MONTHNAME(lastNight) AS f FROM Object WHERE chunkId < 3;
+
+-- the day of a moment
+SELECT DATE(firstSeen) AS night, COUNT(*) AS n FROM Object GROUP BY DATE(firstSeen) HAVING n > 20;
+
+-- moments and times as they are shown
+SELECT objectId, firstSeen, lastNight, exposure FROM Object WHERE chunkId < 3;
+
+-- days between
+SELECT objectId, DATEDIFF(lastNight, firstSeen) AS days FROM Object WHERE chunkId < 40;
+
+-- moments moved
+SELECT objectId, DATE_ADD(firstSeen, INTERVAL 1 DAY) AS a, DATE_SUB(firstSeen, INTERVAL 90 MINUTE) AS b, lastNight + INTERVAL 1 MONTH AS c FROM Object WHERE chunkId < 3;
+
+-- seconds since 1970
+SELECT objectId, UNIX_TIMESTAMP(firstSeen) AS t FROM Object WHERE chunkId < 3;
+
+-- moments from seconds
+SELECT FROM_UNIXTIME(1767225600), UNIX_TIMESTAMP('2026-01-01 00:00:00');
+
+-- moments in a form of one's own
+SELECT objectId, DATE_FORMAT(firstSeen, '%Y-%m-%dT%H:%i:%s') AS iso, DATE_FORMAT(lastNight, '%d.%m.%y %W') AS c FROM Object WHERE chunkId < 3;
+
+-- differences in a unit
+SELECT objectId, TIMESTAMPDIFF(HOUR, firstSeen, '2027-06-01 00:00:00') AS hours, TIMESTAMPDIFF(MONTH, lastNight, '2029-01-01') AS months FROM Object WHERE chunkId < 3;
+
+-- literals of dates
+SELECT DATE '2026-02-28', TIMESTAMP '2026-02-28 12:34:56', LAST_DAY('2024-02-10'), MAKEDATE(2026, 60);
+
+-- EXTRACT
+SELECT EXTRACT(YEAR FROM firstSeen) AS y, COUNT(*) FROM Object GROUP BY y;
+
+-- MJD from a moment
+SELECT objectId, 40587 + UNIX_TIMESTAMP(firstSeen) / 86400 AS mjd FROM Object WHERE chunkId < 3;
+
+-- a time compared
+SELECT COUNT(*) FROM Object WHERE exposure > '12:30:00';
+
+-- moments ordered with NULL
+-- ordered
+SELECT objectId, firstSeen FROM Object WHERE chunkId < 40 ORDER BY firstSeen, objectId;
+
+-- days since year 0
+SELECT objectId, TO_DAYS(lastNight) AS d FROM Object WHERE chunkId < 3;
