@@ -74,21 +74,21 @@ _MOMENTS = (
     "struct_pack(n := count({0}), m := avg({0}), s := coalesce(var_pop({0}), 0) * count({0}))",
     "qserv_moments(list({0}))",
 )
-_SPREADS: dict[type[exp.Expression], str] = {
+_SPREADS: dict[type[exp.Expr], str] = {
     exp.StddevPop: "sqrt({0}.s / nullif({0}.n, 0))",
     exp.Stddev: "sqrt({0}.s / nullif({0}.n, 0))",
     exp.VariancePop: "({0}.s / nullif({0}.n, 0))",
     exp.StddevSamp: "sqrt({0}.s / nullif(greatest({0}.n - 1, 0), 0))",
     exp.Variance: "({0}.s / nullif(greatest({0}.n - 1, 0), 0))",
 }
-_BITS: dict[type[exp.Expression], tuple[str, int]] = {
+_BITS: dict[type[exp.Expr], tuple[str, int]] = {
     exp.BitwiseAndAgg: ("bit_and({0})", (1 << 64) - 1),
     exp.BitwiseOrAgg: ("bit_or({0})", 0),
     exp.BitwiseXorAgg: ("bit_xor({0})", 0),
 }
 
 
-def needs_rows(node: exp.Expression) -> bool:
+def needs_rows(node: exp.Expr) -> bool:
     """Whether an aggregate can only be computed from all rows at once."""
     return isinstance(node, exp.GroupConcat)
 
@@ -108,7 +108,7 @@ def aggregate(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
     raise Unsupported(f"the aggregate {node.sql_name()} is not supported")
 
 
-def _distinct(node: exp.AggFunc) -> list[exp.Expression] | None:
+def _distinct(node: exp.AggFunc) -> list[exp.Expr] | None:
     return node.this.expressions if isinstance(node.this, exp.Distinct) else None
 
 
@@ -197,7 +197,7 @@ def _by(keys: list[str]) -> str:
     return f" ORDER BY {', '.join(keys)}" if keys else ""
 
 
-_AGGREGATES: dict[type[exp.Expression], Callable[..., Value]] = {
+_AGGREGATES: dict[type[exp.Expr], Callable[..., Value]] = {
     exp.Count: _count,
     exp.Sum: _sum,
     exp.Avg: _avg,

@@ -32,7 +32,7 @@ class Item:
     """A column of the result: its name, and the expression (or, out of a star, the value)."""
 
     name: str
-    node: exp.Expression | None
+    node: exp.Expr | None
     value: Value | None = None
 
 
@@ -104,7 +104,7 @@ class Block:
         group = select.args.get("group")
         if group is not None and any(group.args.get(each) for each in ("rollup", "cube", "grouping_sets", "totals")):
             raise Unsupported("GROUP BY WITH ROLLUP is not supported")
-        self.group: list[exp.Expression] = group.expressions if group is not None else []
+        self.group: list[exp.Expr] = group.expressions if group is not None else []
         self.order: list[exp.Ordered] = (select.args.get("order") or exp.Order()).expressions
         self.having = select.args["having"].this if select.args.get("having") is not None else None
         self.limit = limit_of(select)
@@ -118,12 +118,12 @@ class Block:
     def _aliased(item: Item) -> bool:
         return item.node is not None
 
-    def _outer_nodes(self) -> list[exp.Expression]:
+    def _outer_nodes(self) -> list[exp.Expr]:
         nodes = [item.node for item in self.items if item.node is not None]
         return nodes + [each.this for each in self.order] + ([self.having] if self.having is not None else [])
 
     @staticmethod
-    def _aggregates(node: exp.Expression) -> list[exp.AggFunc]:
+    def _aggregates(node: exp.Expr) -> list[exp.AggFunc]:
         """The aggregates of an expression: not those of windows or of subqueries."""
         found: list[exp.AggFunc] = []
         for each in node.walk(prune=lambda inner: isinstance(inner, exp.Query | exp.AggFunc)):
@@ -161,13 +161,13 @@ class Block:
         return self._write_grouped() if self.grouped else self._write_plain()
 
     def _row_translator(self, clause: str) -> Translator:
-        def alias(node: exp.Expression) -> Value | None:
+        def alias(node: exp.Expr) -> Value | None:
             item = self._alias(node)
             return self._row_item(item) if item is not None else None
 
         return Translator(self.scope, self.planner, clause, alias if clause != "field list" else None)
 
-    def _alias(self, node: exp.Expression) -> Item | None:
+    def _alias(self, node: exp.Expr) -> Item | None:
         """The select item that a name means where no column of FROM has that name."""
         if not isinstance(node, exp.Column) or node.table or node.name.casefold() not in self.aliases:
             return None
@@ -178,7 +178,7 @@ class Block:
     def _row_item(self, item: Item) -> Value:
         return item.value if item.value is not None else self._row_translator("field list").value(item.node)
 
-    def _ordinal(self, node: exp.Expression, clause: str) -> Item | None:
+    def _ordinal(self, node: exp.Expr, clause: str) -> Item | None:
         """The select item that a whole number in ORDER BY or GROUP BY means."""
         if not isinstance(node, exp.Literal) or node.is_string or not str(node.this).isdigit():
             return None
@@ -187,7 +187,7 @@ class Block:
             raise UnknownColumn(f"Unknown column '{position}' in '{clause}'")
         return self.items[position - 1]
 
-    def _ordered_item(self, node: exp.Expression) -> Item | None:
+    def _ordered_item(self, node: exp.Expr) -> Item | None:
         found = self._ordinal(node, "order clause")
         if found is None and isinstance(node, exp.Column) and not node.table:
             found = self.aliases.get(node.name.casefold())
@@ -264,7 +264,7 @@ class Block:
         shown = [f"{v.sql} AS c{i}" for i, v in enumerate(values)] + [f"{sql} AS o{i}" for i, sql in enumerate(extra)]
         return Written(*self.reduction.written(), (", ".join(shown), closing), tail, columns)
 
-    def _group_key(self, node: exp.Expression) -> str:
+    def _group_key(self, node: exp.Expr) -> str:
         item = self._ordinal(node, "group statement") or self._alias(node)
         if item is not None and item.node is not None and self._aggregates(item.node):
             raise SqlError(f"Can't group on '{item.name}'")
@@ -286,7 +286,7 @@ class Block:
         """Translates what is computed after grouping."""
         rows = self._row_translator("field list")
 
-        def substitute(node: exp.Expression) -> Value | None:
+        def substitute(node: exp.Expr) -> Value | None:
             if isinstance(node, exp.AggFunc):
                 return aggregate(node, rows, self.reduction)
             if isinstance(node, exp.Literal | exp.Query | exp.Subquery | exp.Window | exp.Tuple) or self._aggregates(

@@ -23,7 +23,7 @@ from qserv.sql.values import (
 )
 
 _UNITS = ("MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
-_PARTS: dict[type[exp.Expression], str] = {
+_PARTS: dict[type[exp.Expr], str] = {
     exp.Year: "year",
     exp.Month: "month",
     exp.Day: "day",
@@ -31,7 +31,7 @@ _PARTS: dict[type[exp.Expression], str] = {
     exp.DayOfYear: "dayofyear",
     exp.Quarter: "quarter",
 }
-_TIME_PARTS: dict[type[exp.Expression], str] = {exp.Hour: "hour", exp.Minute: "minute", exp.Second: "second"}
+_TIME_PARTS: dict[type[exp.Expr], str] = {exp.Hour: "hour", exp.Minute: "minute", exp.Second: "second"}
 
 
 @handles(*_PARTS)
@@ -39,7 +39,7 @@ def _part(translator: Translator, node: exp.Func) -> Value:
     return Value(f"{_PARTS[type(node)]}({as_date(_bare(translator, node.this))})", INT)
 
 
-def _bare(translator: Translator, node: exp.Expression) -> Value:
+def _bare(translator: Translator, node: exp.Expr) -> Value:
     """The value that the parser wrapped in a conversion."""
     while isinstance(node, exp.TsOrDsToDate | exp.TsOrDsToTimestamp):
         node = node.this
@@ -200,7 +200,7 @@ def _subdate(value: Value, days: Value) -> Value:
     return _moved(value, integer(days), "DAY", "-")
 
 
-def moved(translator: Translator, node: exp.Expression, amount: exp.Expression, unit: str, sign: str) -> Value:
+def moved(translator: Translator, node: exp.Expr, amount: exp.Expr, unit: str, sign: str) -> Value:
     """A date or time plus or minus an interval; a date stays one where the unit is days or longer."""
     found = translator.value(amount)
     if isinstance(found.constant, str):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qserv.sql.planner import Planner
 
 
-def terms(node: exp.Expression | None) -> list[exp.Expression]:
+def terms(node: exp.Expr | None) -> list[exp.Expr]:
     """The terms of a top-level AND."""
     if node is None:
         return []
@@ -43,7 +43,7 @@ class FromReader:
             self._join(join)
         return self.found
 
-    def condition(self, node: exp.Expression, clause: str) -> Condition:
+    def condition(self, node: exp.Expr, clause: str) -> Condition:
         """A term of ON or WHERE, translated."""
         translator = Translator(self.scope, self.planner, clause)
         before = self.scope.correlated
@@ -102,7 +102,7 @@ class FromReader:
             condition.equal = (left.origin, right.origin)
         return condition
 
-    def _item(self, node: exp.Expression, join: str) -> None:
+    def _item(self, node: exp.Expr, join: str) -> None:
         if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
             return self._derived(node.this, node.alias, node, join)
         if isinstance(node, exp.Table) and not isinstance(node.this, exp.Func):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 _OPENING = (TokenType.L_PAREN, TokenType.L_BRACKET)
 _CLOSING = (TokenType.R_PAREN, TokenType.R_BRACKET)
@@ -58,7 +58,7 @@ class Names:
         if isinstance(tree, exp.Select) and len(tree.expressions) == 1:
             self.texts.setdefault(tree.expressions[0].sql(dialect="mysql", comments=False), text)
 
-    def of(self, node: exp.Expression) -> str:
+    def of(self, node: exp.Expr) -> str:
         """The name of an unaliased column."""
         if isinstance(node, exp.Column):
             return node.name

@@ -30,7 +30,7 @@ class Near:
         return Near(self.second, self.first, self.radius)
 
 
-def angular_separation(node: exp.Expression) -> exp.Anonymous | None:
+def angular_separation(node: exp.Expr) -> exp.Anonymous | None:
     found = node.unnest()
     if isinstance(found, exp.Anonymous) and found.name.lower() in ("scisql_angsep", "angsep"):
         return found

@@ -23,7 +23,7 @@ from qserv.sql.values import (
     widest,
 )
 
-_PLAIN: dict[type[exp.Expression], str] = {
+_PLAIN: dict[type[exp.Expr], str] = {
     exp.Sin: "sin",
     exp.Cos: "cos",
     exp.Tan: "tan",
@@ -31,7 +31,7 @@ _PLAIN: dict[type[exp.Expression], str] = {
     exp.Degrees: "degrees",
     exp.Exp: "exp",
 }
-_GUARDED: dict[type[exp.Expression], tuple[str, str]] = {
+_GUARDED: dict[type[exp.Expr], tuple[str, str]] = {
     exp.Asin: ("asin", "abs({0}) <= 1"),
     exp.Acos: ("acos", "abs({0}) <= 1"),
     exp.Sqrt: ("sqrt", "{0} >= 0"),

@@ -106,7 +106,7 @@ def _negative(translator: Translator, node: exp.Neg) -> Value:
     return Value(f"(-{widest(found)})", found.type if found.kind is not Kind.INT else BIGINT)
 
 
-def _interval(translator: Translator, node: exp.Expression) -> bool:
+def _interval(translator: Translator, node: exp.Expr) -> bool:
     return isinstance(node.expression, exp.Interval) or isinstance(node.this, exp.Interval)
 
 
@@ -245,7 +245,7 @@ def _shift(translator: Translator, node: exp.Binary) -> Value:
     return Value(f"qserv_shift_{which}({unsigned_bits(left)}, {integer(right)})", UBIGINT)
 
 
-_COMPARISONS: dict[type[exp.Expression], str] = {
+_COMPARISONS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
     exp.NEQ: "<>",
     exp.LT: "<",
@@ -414,7 +414,7 @@ def _if(translator: Translator, node: exp.If) -> Value:
     )
 
 
-def _other(translator: Translator, node: exp.Expression, argument: str) -> Value:
+def _other(translator: Translator, node: exp.Expr, argument: str) -> Value:
     found = node.args.get(argument)
     return translator.value(found) if found is not None else Value("NULL", NULL)
 

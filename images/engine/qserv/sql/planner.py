@@ -50,7 +50,7 @@ class CommonTable:
     outside: int
 
 
-def plan(statement: exp.Expression | str, catalog: Catalog, database: str | None, stats: Stats | None = None) -> Plan:
+def plan(statement: exp.Expr | str, catalog: Catalog, database: str | None, stats: Stats | None = None) -> Plan:
     """How a statement is answered.
 
     Columns of the result are named as MySQL names them where the statement is given as text; a tree has lost how
@@ -75,7 +75,7 @@ def plan(statement: exp.Expression | str, catalog: Catalog, database: str | None
     return Plan(tuple(planner.leaves), None if rows.leaf else rows.sql, columns, rows.ordered)
 
 
-def parse(text: str) -> exp.Expression:
+def parse(text: str) -> exp.Expr:
     """The tree of one MySQL statement.
 
     Raises
@@ -127,7 +127,7 @@ class Planner:
         finally:
             self._used.remove(used)
 
-    def written_name(self, node: exp.Expression) -> str:
+    def written_name(self, node: exp.Expr) -> str:
         return self.names.of(node)
 
     def table(self, node: exp.Table) -> Table:
@@ -164,7 +164,7 @@ class Planner:
         finally:
             self._common = before
 
-    def query(self, node: exp.Expression, parent: Scope | None) -> Rows:
+    def query(self, node: exp.Expr, parent: Scope | None) -> Rows:
         """Plan a query: adds its leaves, answers what the czar runs over them."""
         if isinstance(node, exp.Subquery):
             if any(node.args.get(part) for part in ("limit", "order", "offset", "with_", "with")):
@@ -190,6 +190,6 @@ class Planner:
             columns = tuple(column.name for column in each.args["alias"].args.get("columns") or [])
             self._common.append(CommonTable(each.alias, each.this, columns, len(self._common)))
 
-    def subquery(self, node: exp.Expression, scope: Scope) -> Rows:
+    def subquery(self, node: exp.Expr, scope: Scope) -> Rows:
         """A query inside of an expression; it may refer to columns of ``scope``."""
         return self.query(node, scope)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _POINT_IN = ("s2ptinbox", "s2ptincircle", "s2ptinellipse", "s2ptincpoly")
 
 
-def numbers(nodes: Iterable[exp.Expression]) -> list[float] | None:
+def numbers(nodes: Iterable[exp.Expr]) -> list[float] | None:
     """The nodes as numbers; None where one is not a constant."""
     found = []
     for node in nodes:
@@ -38,7 +38,7 @@ def numbers(nodes: Iterable[exp.Expression]) -> list[float] | None:
     return found
 
 
-def whole_constant(node: exp.Expression | None) -> int | float | None:
+def whole_constant(node: exp.Expr | None) -> int | float | None:
     """A constant number, kept whole where it is written whole."""
     if isinstance(node, exp.Paren):
         return whole_constant(node.this)
@@ -57,7 +57,7 @@ class Area:
 
     region: sphgeom.Region
     function: str
-    arguments: list[exp.Expression]
+    arguments: list[exp.Expr]
 
 
 class Restrictor:
@@ -153,7 +153,7 @@ class Restrictor:
     def _own(self, relation: Relation) -> list[Condition]:
         return [each for each in self.block.source.where if each.uses == {relation} and not (each.nested or each.outer)]
 
-    def _point_in(self, node: exp.Expression | None, relation: Relation) -> sphgeom.Region | None:
+    def _point_in(self, node: exp.Expr | None, relation: Relation) -> sphgeom.Region | None:
         """The region of ``scisql_s2PtIn…(ra, decl, constants) = 1`` on the relation's own position."""
         if isinstance(node, exp.EQ):
             sides = (node.this.unnest(), node.expression.unnest())
@@ -176,7 +176,7 @@ class Restrictor:
             return None
         return regions.region(regions.Shape(kind.removeprefix("s2ptin").replace("cpoly", "poly")), constants)
 
-    def _origin(self, node: exp.Expression) -> tuple[Relation, str] | None:
+    def _origin(self, node: exp.Expr) -> tuple[Relation, str] | None:
         if not isinstance(node.unnest(), exp.Column):
             return None
         return self.translator.value(node).origin
@@ -211,7 +211,7 @@ class Restrictor:
             return None
         return self.translator.planner.catalog.table(*table.director)
 
-    def _bounds(self, node: exp.Expression | None, relation: Relation, column: str) -> Bounds | None:
+    def _bounds(self, node: exp.Expr | None, relation: Relation, column: str) -> Bounds | None:
         """What a condition says of an integer column."""
         found = _compared(node)
         if found is None:
@@ -235,7 +235,7 @@ class Bounds:
         return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
 
 
-_FLIPPED: dict[type[exp.Expression], type[exp.Expression]] = {
+_FLIPPED: dict[type[exp.Expr], type[exp.Expr]] = {
     exp.EQ: exp.EQ,
     exp.LT: exp.GT,
     exp.GT: exp.LT,
@@ -244,7 +244,7 @@ _FLIPPED: dict[type[exp.Expression], type[exp.Expression]] = {
 }
 
 
-def _compared(node: exp.Expression | None) -> tuple[exp.Expression, Bounds] | None:
+def _compared(node: exp.Expr | None) -> tuple[exp.Expr, Bounds] | None:
     """The side of a comparison that is compared with whole constants, and with which."""
     if isinstance(node, exp.In) and node.args.get("query") is None:
         values = [whole_constant(each) for each in node.expressions]
@@ -264,7 +264,7 @@ def _compared(node: exp.Expression | None) -> tuple[exp.Expression, Bounds] | No
     return subject.unnest(), _of_comparison(kind, constant)
 
 
-def _of_comparison(kind: type[exp.Expression], constant: int) -> Bounds:
+def _of_comparison(kind: type[exp.Expr], constant: int) -> Bounds:
     if kind is exp.EQ:
         return Bounds((constant,))
     if kind in (exp.LT, exp.LTE):

@@ -47,7 +47,7 @@ for _name, _count in _POINTS.items():
     _register(_name, _count, whole=True)
 
 
-def _polygon(translator: Translator, arguments: list[exp.Expression], shown: str = "s2PtInCPoly") -> Value:
+def _polygon(translator: Translator, arguments: list[exp.Expr], shown: str = "s2PtInCPoly") -> Value:
     if len(arguments) < 8 or len(arguments) % 2:
         raise WrongArguments(f"{shown} takes a point and at least three corners, each a longitude and a latitude")
     values = [double(value) for value in translator.values(arguments)]

@@ -21,7 +21,7 @@ class Condition:
     block.
     """
 
-    node: exp.Expression | None
+    node: exp.Expr | None
     sql: str
     uses: frozenset[Relation]
     equal: tuple[Origin, Origin] | None = None

@@ -24,7 +24,7 @@ from qserv.sql.values import (
 )
 
 
-def _texts(translator: Translator, *nodes: exp.Expression) -> list[str]:
+def _texts(translator: Translator, *nodes: exp.Expr) -> list[str]:
     return [text(translator.value(node)) for node in nodes]
 
 

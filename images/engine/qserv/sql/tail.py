@@ -75,7 +75,7 @@ def limit_of(query: exp.Query) -> Limit:
     return Limit(count, start or 0)
 
 
-def _whole(node: exp.Expression | None) -> int | None:
+def _whole(node: exp.Expr | None) -> int | None:
     if node is None:
         return None
     if not isinstance(node, exp.Literal) or node.is_string or not str(node.this).isdigit():

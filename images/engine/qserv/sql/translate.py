@@ -18,11 +18,11 @@ from qserv.sql.values import BOOL, Kind, Value
 if TYPE_CHECKING:
     from qserv.sql.planner import Planner
 
-Node = TypeVar("Node", bound=exp.Expression)
-Handler = Callable[["Translator", exp.Expression], Value]
-Function = Callable[["Translator", list[exp.Expression]], Value]
+Node = TypeVar("Node", bound=exp.Expr)
+Handler = Callable[["Translator", exp.Expr], Value]
+Function = Callable[["Translator", list[exp.Expr]], Value]
 
-HANDLERS: dict[type[exp.Expression], Handler] = {}
+HANDLERS: dict[type[exp.Expr], Handler] = {}
 FUNCTIONS: dict[str, Function] = {}
 """MySQL functions that the parser leaves as plain calls, by lower-case name."""
 
@@ -35,7 +35,7 @@ _REFUSED = {
 }
 
 
-def handles(*kinds: type[exp.Expression]) -> Callable[[Callable[[Translator, Node], Value]], Callable[..., Value]]:
+def handles(*kinds: type[exp.Expr]) -> Callable[[Callable[[Translator, Node], Value]], Callable[..., Value]]:
     """Register the translation of some kinds of node."""
 
     def register(function: Callable[[Translator, Node], Value]) -> Callable[..., Value]:
@@ -53,7 +53,7 @@ def function(
     limit = least if most is None else most
 
     def register(body: Callable[..., Value]) -> Callable[..., Value]:
-        def called(translator: Translator, arguments: list[exp.Expression], shown: str) -> Value:
+        def called(translator: Translator, arguments: list[exp.Expr], shown: str) -> Value:
             if not least <= len(arguments) <= limit:
                 raise WrongArguments(f"Incorrect parameter count in the call to native function '{shown}'")
             return body(*(translator.value(each) for each in arguments))
@@ -77,14 +77,14 @@ class Translator:
         scope: Scope,
         planner: Planner,
         clause: str = "field list",
-        substitute: Callable[[exp.Expression], Value | None] | None = None,
+        substitute: Callable[[exp.Expr], Value | None] | None = None,
     ) -> None:
         self.scope = scope
         self.planner = planner
         self.clause = clause
         self.substitute = substitute
 
-    def value(self, node: exp.Expression | None) -> Value:
+    def value(self, node: exp.Expr | None) -> Value:
         """The node's value.
 
         Raises
@@ -104,7 +104,7 @@ class Translator:
             raise unknown_function(node.sql_name())
         raise Unsupported(f"{node.sql(dialect='mysql')[:80]!r} is not supported in the {self.clause}")
 
-    def values(self, nodes: list[exp.Expression]) -> list[Value]:
+    def values(self, nodes: list[exp.Expr]) -> list[Value]:
         return [self.value(node) for node in nodes]
 
 
@@ -136,7 +136,7 @@ def _paren(translator: Translator, node: exp.Paren) -> Value:
 
 
 @handles(exp.Subquery, exp.Select, exp.SetOperation)
-def _scalar_subquery(translator: Translator, node: exp.Expression) -> Value:
+def _scalar_subquery(translator: Translator, node: exp.Expr) -> Value:
     rows = translator.planner.subquery(node, translator.scope)
     if len(rows.columns) != 1:
         raise WrongArguments("Operand should contain 1 column(s)")
@@ -150,7 +150,7 @@ def _exists(translator: Translator, node: exp.Exists) -> Value:
 
 
 @handles(exp.Parameter, exp.SessionParameter)
-def _variable(translator: Translator, node: exp.Expression) -> Value:
+def _variable(translator: Translator, node: exp.Expr) -> Value:
     raise Unsupported(f"{node.sql(dialect='mysql')}: variables cannot be used in a query over tables; write the value")
 
 
@@ -159,7 +159,7 @@ def _placeholder(translator: Translator, node: exp.Placeholder) -> Value:
     raise WrongArguments("a parameter (?) of a prepared statement has no value")
 
 
-def constant(translator: Translator, node: exp.Expression | None) -> Value:
+def constant(translator: Translator, node: exp.Expr | None) -> Value:
     """A literal, perhaps with a sign."""
     value = translator.value(node)
     if value.constant is None and value.kind is not Kind.NULL:

@@ -9,7 +9,7 @@ from qserv.sql.aggregates import Reduction, aggregate
 from qserv.sql.translate import Translator, handles, unknown_function
 from qserv.sql.values import BIGINT, DOUBLE, Kind, Type, Value, coerced, common, finished, integer, key
 
-_RANKS: dict[type[exp.Expression], tuple[str, Type]] = {
+_RANKS: dict[type[exp.Expr], tuple[str, Type]] = {
     exp.RowNumber: ("row_number()", BIGINT),
     exp.Rank: ("rank()", BIGINT),
     exp.DenseRank: ("dense_rank()", BIGINT),
@@ -100,7 +100,7 @@ def _over(translator: Translator, node: exp.Window) -> str:
 def _frame(translator: Translator, spec: exp.WindowSpec) -> str:
     def bound(name: str) -> str:
         value, side = spec.args.get(name), spec.args.get(f"{name}_side")
-        if isinstance(value, exp.Expression):
+        if isinstance(value, exp.Expr):
             found = translator.value(value)
             if found.constant is None or found.kind is not Kind.INT:
                 raise Unsupported("the bounds of a window's frame are whole numbers")
