@@ -36,9 +36,20 @@ class Boxes:
 
 
 def normalized(ra: npt.ArrayLike) -> Floats:
-    """Right ascensions in [0, 360); no copy is made where they already are."""
+    """Right ascensions in [0, 360); no copy is made where they already are.
+
+    Raises
+    ------
+    ValueError
+        For one that is not finite.
+    """
     lon = np.asarray(ra, dtype=np.float64)
-    if lon.size and (lon.min() < 0.0 or lon.max() >= 360.0):
+    if lon.size == 0:
+        return lon
+    low, high = lon.min(), lon.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError("right ascensions must be finite")
+    if low < 0.0 or high >= 360.0:
         lon = np.mod(lon, 360.0)
         lon[lon == 360.0] = 0.0  # what np.mod makes of a tiny negative angle
     return lon
@@ -101,8 +112,8 @@ class Partitioning:
             For a position that is not finite, or a ``dec`` beyond a pole.
         """
         lon, lat = normalized(ra), np.asarray(dec, dtype=np.float64)
-        if lon.size and not (np.isfinite(lon.max()) and lat.min() >= -90.0 and lat.max() <= 90.0):
-            raise ValueError("positions must be finite, with declinations in [-90, 90] degrees")
+        if lat.size and not (lat.min() >= -90.0 and lat.max() <= 90.0):  # False also for NaN
+            raise ValueError("declinations must be finite, and in [-90, 90] degrees")
         substripe = self._substripe(lat)
         stripe = substripe // np.int32(self.substripes)
         chunks = self.chunks_in_stripe[stripe]

@@ -106,7 +106,7 @@ def _make_ellipse(arguments: Sequence[float]) -> Region:
     # spherical ellipse with the axes asin a, asin b
     alpha, beta = (degrees(asin(radians(axis / 3600.0))) + _ELLIPSE_SLACK for axis in (major, minor))
     return Ellipse(
-        _unit(lon, lat), Angle.fromDegrees(alpha), Angle.fromDegrees(beta), Angle.fromDegrees(90.0 - position_angle)
+        _unit(lon, lat), Angle.fromDegrees(alpha), Angle.fromDegrees(beta), Angle.fromDegrees(position_angle)
     )
 
 
