@@ -185,7 +185,7 @@ class Controller:
 
     def _send(self, method: str, path: str, body: BaseModel | dict[str, Any] | None = None) -> httpx.Response:
         """The leader's answer. Who leads is asked again while there is none, or none can be reached."""
-        content = body.model_dump_json(exclude_none=True) if isinstance(body, BaseModel) else json.dumps(body or {})
+        content = body.model_dump_json() if isinstance(body, BaseModel) else json.dumps(body or {})
         deadline = time.monotonic() + self._patience
         attempt = 0
         while True:

@@ -7,12 +7,14 @@ fetched twice. A worker that restarts before it has prepared takes its staged ro
 them are run anew (``Contributing``), and the commit goes on when they are done.
 
 A holder that cannot be given the new files is taken off the map of the units that they belong to, and repair makes
-another: a commit does not wait for a worker that is gone. Wrong data (a key that is there twice) aborts the transaction.
+another: a commit does not wait for a worker that is gone. Wrong data (a key that is there twice) aborts the
+transaction. Commits in one database go one after another, in the order in which they were asked for: each checks its
+keys against all that were committed before it.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -28,7 +30,7 @@ from qserv.catalog.metadata.ingests import ContributionRow, IngestRow
 from qserv.catalog.metadata.tables import TableRow
 from qserv.catalog.metadata.units import FileRow
 from qserv.catalog.metadata.workers import WorkerRow
-from qserv.catalog.model import TableKind, UnitKind, WorkerState
+from qserv.catalog.model import FileKind, TableKind, UnitKind, WorkerState
 from qserv.replication import views
 from qserv.replication.calls import Calls
 from qserv.replication.leader import Leader
@@ -56,8 +58,12 @@ class Committing:
 
     def step(self) -> None:
         self._running = {key: future for key, future in self._running.items() if not future.done()}
-        ending = self._metadata.read(partial(ingests.ingests, states=("committing", "aborting")))
-        for row in reversed(ending):
+        aborting = self._metadata.read(partial(ingests.ingests, states=("aborting",)))
+        committing = self._metadata.read(partial(ingests.ingests, states=("committing",)))
+        first = {
+            row.database_id: row for row in sorted(committing, key=lambda one: one.committing or 0.0, reverse=True)
+        }
+        for row in (*aborting, *first.values()):
             if row.id not in self._running:
                 self._running[row.id] = self._calls.background(partial(self._carry, row))
         self._discard()
@@ -98,6 +104,8 @@ class Committing:
         if not self._prepare(transaction, done):
             return
         files = self._metadata.read(partial(ingests.prepared_files, transaction=transaction))
+        if not self._counted(transaction, done, files):
+            return
         held = self._metadata.read(partial(units.by_id, identifiers={file.unit for file in files}))
         asked = {unit: set(row.workers) for unit, row in held.items()}
         absent = self._spread(files, asked)
@@ -111,6 +119,28 @@ class Committing:
 
         if self._leader.write(finish):
             log.info("transaction committed", files=len(files), bytes=sum(file.bytes for file in files))
+
+    def _counted(self, transaction: int, done: Sequence[ContributionRow], files: Sequence[FileRow]) -> bool:
+        """Whether the files hold each row that was read, once; if not, all is read anew."""
+        read: Counter[int] = Counter()
+        written: Counter[int] = Counter()
+        for row in done:
+            read[row.table_id] += row.rows
+        for file in files:
+            if file.kind is FileKind.MAIN:
+                written[file.table] += file.rows
+        if +read == +written:
+            return True
+        log.error("files do not hold the rows that were read", read=dict(read), written=dict(written))
+        reason = Failure(code=WorkerFailed.code, message="the files written did not hold all rows")
+
+        def again(connection: Connection) -> None:
+            ingests.void_prepared(connection, transaction)
+            for row in done:
+                ingests.requeue(connection, row.id, row.attempt, reason)
+
+        self._leader.write(again)
+        return False
 
     def _prepare(self, transaction: int, done: Sequence[ContributionRow]) -> bool:
         """Have all staged rows written; False when some are lost, and are staged anew first."""
@@ -201,15 +231,14 @@ class Committing:
                 log.info("fetch is tried again", worker=target.name, reason=error.message)
 
     def _discard(self) -> None:
-        """Have the workers that are there remove what aborted transactions left on them."""
+        """Have the workers that are there remove what ended transactions left on them."""
         works = {}
         for row in self._registry.rows().values():
             if row.state in (WorkerState.SUSPECT, WorkerState.LOST):
                 continue
-            for transaction in self._metadata.read(partial(chores.discards, worker=row.id)):
-                works[row.id, transaction] = partial(
-                    self._calls.client(row.flight).action, "discard", Discard(transaction=transaction)
-                )
+            for transaction, aborted in self._metadata.read(partial(chores.discards, worker=row.id)).items():
+                wish = Discard(transaction=transaction) if aborted else Discard(staged=transaction)
+                works[row.id, transaction] = partial(self._calls.client(row.flight).action, "discard", wish)
         for (worker, transaction), answer in self._calls.all(works).items():
             if isinstance(answer, QservError):
                 log.info("discard is tried again", worker=worker, transaction=transaction, reason=answer.message)

@@ -36,13 +36,12 @@ class Leader:
         self._name = name
         self._address = address
         self._seconds = seconds
-        self._lock = threading.Lock()
         self._epoch: int | None = None
         self._until = 0.0
         self._taken: list[Callable[[], None]] = []
 
     def on_taken(self, call: Callable[[], None]) -> None:
-        """``call`` is run each time this controller begins to lead."""
+        """``call`` is run each time just before this controller begins to lead."""
         self._taken.append(call)
 
     @property
@@ -59,18 +58,16 @@ class Leader:
         held = self._metadata.write(
             lambda connection: chores.take_lease(connection, self._name, self._address, time.time(), self._seconds)
         )
-        with self._lock:
-            if held is None:
-                if self._epoch is not None:
-                    log.warning("lease lost")
-                self._epoch = None
-                return
-            new = self._epoch != held.epoch
-            self._epoch, self._until = held.epoch, asked + self._seconds
-        if new:
+        if held is None:
+            if self._epoch is not None:
+                log.warning("lease lost")
+            self._epoch = None
+            return
+        if self._epoch != held.epoch:
             log.info("leading", epoch=held.epoch)
             for call in self._taken:
                 call()
+        self._epoch, self._until = held.epoch, asked + self._seconds
 
     def release(self) -> None:
         """Let another controller lead at once."""

@@ -93,10 +93,11 @@ def set_settings(connection: Connection, values: Mapping[str, Any]) -> None:
         connection.execute(insert(schema.setting), [{"name": name, "value": values[name]} for name in names])
 
 
-def discards(connection: Connection, worker: int) -> tuple[int, ...]:
-    """Transactions whose rows and files a worker has still to remove."""
+def discards(connection: Connection, worker: int) -> dict[int, bool]:
+    """Transactions of which a worker has still to remove staged rows, and files too where the value is True."""
     d = schema.discard.c
-    return tuple(connection.execute(select(d.transaction_id).where(d.worker_id == worker)).scalars())
+    rows = connection.execute(select(d.transaction_id, d.aborted).where(d.worker_id == worker))
+    return {row.transaction_id: bool(row.aborted) for row in rows}
 
 
 def discarded(connection: Connection, worker: int, transactions: Sequence[int]) -> None:

@@ -25,6 +25,7 @@ class IngestRow:
     context: dict[str, Any]
     failure: Failure | None
     started: float
+    committing: float | None
     ended: float | None
 
 
@@ -99,6 +100,8 @@ def set_state(
     values: dict[str, Any] = {"state": state}
     if failure is not None:
         values["failure"] = failure.model_dump(mode="json")
+    if state == "committing":
+        values["committing"] = time.time()
     if state in ("committed", "aborted"):
         values["ended"] = time.time()
     connection.execute(update(schema.ingest).where(schema.ingest.c.id == transaction).values(values))
@@ -310,6 +313,7 @@ def commit(connection: Connection, transaction: int, without: Mapping[int, set[i
         connection.execute(delete(schema.replica).where(r.unit_id == unit, r.worker_id.in_(sorted(absent))))
     _widen_margins(connection, transaction)
     connection.execute(delete(schema.prepared).where(schema.prepared.c.transaction_id == transaction))
+    _discard_everywhere(connection, transaction, aborted=False)
     return version
 
 
@@ -317,12 +321,16 @@ def abort(connection: Connection, transaction: int) -> IngestRow:
     """End an aborting transaction: its files are forgotten, and every worker is to remove what it has of it."""
     ended = set_state(connection, transaction, "aborted", among=("aborting",))
     void_prepared(connection, transaction)
+    _discard_everywhere(connection, transaction, aborted=True)
+    return ended
+
+
+def _discard_everywhere(connection: Connection, transaction: int, *, aborted: bool) -> None:
     known = select(schema.discard.c.worker_id).where(schema.discard.c.transaction_id == transaction)
     missing = connection.execute(select(schema.worker.c.id).where(schema.worker.c.id.not_in(known))).scalars().all()
     if missing:
-        rows = [{"transaction_id": transaction, "worker_id": worker} for worker in missing]
+        rows = [{"transaction_id": transaction, "worker_id": worker, "aborted": aborted} for worker in missing]
         connection.execute(insert(schema.discard), rows)
-    return ended
 
 
 def _widen_margins(connection: Connection, transaction: int) -> None:
@@ -342,7 +350,14 @@ def _failure(value: Any) -> Failure | None:
 
 def _ingest(row: Any) -> IngestRow:
     return IngestRow(
-        row.id, row.database_id, row.state, dict(row.context), _failure(row.failure), row.started, row.ended
+        row.id,
+        row.database_id,
+        row.state,
+        dict(row.context),
+        _failure(row.failure),
+        row.started,
+        row.committing,
+        row.ended,
     )
 
 

@@ -134,6 +134,7 @@ ingest = _table(
     Column("context", JSON, nullable=False),
     Column("failure", JSON, nullable=True),
     Column("started", Double, nullable=False),
+    Column("committing", Double, nullable=True),
     Column("ended", Double, nullable=True),
 )
 
@@ -185,6 +186,7 @@ discard = _table(
     "discard",
     Column("transaction_id", BigInteger, primary_key=True, autoincrement=False),
     Column("worker_id", _ID, ForeignKey("worker.id", ondelete="CASCADE"), primary_key=True),
+    Column("aborted", Boolean, nullable=False),
 )
 
 garbage = _table(

@@ -40,6 +40,7 @@ class FileRow:
     kind: FileKind
     path: str
     sha256: str
+    rows: int
     bytes: int
     source: int
 
@@ -188,6 +189,7 @@ def files_where(connection: Connection, *conditions: Any) -> list[FileRow]:
             f.kind,
             f.name,
             f.sha256,
+            f.rows,
             f.bytes,
             f.source_id,
             u.kind.label("unit_kind"),
@@ -210,6 +212,7 @@ def files_where(connection: Connection, *conditions: Any) -> list[FileRow]:
             FileKind(row.kind),
             f"{row.database_name}/{row.table_name}/{folder(UnitKind(row.unit_kind), row.number)}/{row.name}",
             row.sha256,
+            row.rows,
             row.bytes,
             row.source_id,
         )

@@ -136,6 +136,7 @@ def upgrade() -> None:
         "discard",
         sa.Column("transaction_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("worker_id", _ID, nullable=False),
+        sa.Column("aborted", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["worker_id"], ["worker.id"], name=op.f("fk_discard_worker_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("transaction_id", "worker_id", name=op.f("pk_discard")),
     )
@@ -215,6 +216,7 @@ def upgrade() -> None:
         sa.Column("context", sa.JSON(), nullable=False),
         sa.Column("failure", sa.JSON(), nullable=True),
         sa.Column("started", sa.Double(), nullable=False),
+        sa.Column("committing", sa.Double(), nullable=True),
         sa.Column("ended", sa.Double(), nullable=True),
         sa.ForeignKeyConstraint(
             ["database_id"], ["catalog_database.id"], name=op.f("fk_ingest_transaction_database_id"), ondelete="CASCADE"

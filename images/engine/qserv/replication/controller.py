@@ -1,0 +1,181 @@
+"""The replication controller: all its parts put together, and the threads that drive them.
+
+Every controller answers REST; only the one that holds the lease decides (``leader``). Its loops run again and again
+from what stands in the metadata, so one that takes over goes on where the other stopped:
+
+* ``watch``: heartbeats, suspect and lost workers (``registry``);
+* ``contribute``: files to workers, and anew where staged rows were lost (``contributing``);
+* ``commit``: commits, aborts, what they leave to be removed (``committing``);
+* ``repair``: missing copies, balance, drains, files to collect (``repair``).
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+
+from qserv.catalog import logs
+from qserv.catalog.errors import QservError, Unsafe
+from qserv.catalog.messages import Heartbeat, HeartbeatAnswer
+from qserv.catalog.metadata import Metadata, chores
+from qserv.catalog.model import WorkerState
+from qserv.catalog.resources import RuntimeSettings, SettingsWish, WorkerView
+from qserv.catalog.settings import ReplicationSettings
+from qserv.catalog.trust import Trust
+from qserv.replication.calls import Calls
+from qserv.replication.canary import Canary
+from qserv.replication.catalog import CatalogService
+from qserv.replication.committing import Committing
+from qserv.replication.contributing import Contributing
+from qserv.replication.ingest import Ingest
+from qserv.replication.leader import Leader
+from qserv.replication.placer import Placer
+from qserv.replication.registry import Registry
+from qserv.replication.status import StatusService
+
+log = logs.get(__name__)
+
+_WATCH_SECONDS = 0.5
+_CONTRIBUTE_SECONDS = 0.1
+_COMMIT_SECONDS = 0.1
+
+
+class Controller:
+    """A replication controller without its HTTP side."""
+
+    def __init__(self, settings: ReplicationSettings, metadata: Metadata, trust: Trust) -> None:
+        self.settings = settings
+        self.metadata = metadata
+        self.trust = trust
+        self.cluster = metadata.read(chores.cluster)
+        self.calls = Calls.trusting(trust)
+        self.leader = Leader(
+            metadata,
+            name=f"{settings.name}/{uuid.uuid4().hex[:12]}",
+            address=f"{settings.scheme}://{settings.reachable}:{settings.port}",
+            seconds=settings.lease,
+        )
+        self._runtime_lock = threading.Lock()
+        self._runtime = self._read_runtime()
+        self.registry = Registry(metadata, self.leader, self.runtime, cluster=self.cluster)
+        self.leader.on_taken(self._taken)
+        self.placer = Placer(metadata, self.leader, self.registry)
+        self.ingest = Ingest(metadata, self.leader, self.registry)
+        self.contributing = Contributing(metadata, self.leader, self.registry, self.calls)
+        self.committing = Committing(metadata, self.leader, self.registry, self.calls)
+        self.catalog = CatalogService(metadata, self.leader)
+        self.status = StatusService(metadata, self.leader, self.registry, self.runtime, self.cluster)
+        self.canary = Canary(metadata, self.registry, self.calls)
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def runtime(self) -> RuntimeSettings:
+        """The settings that can be changed while the cluster runs, as they are now."""
+        with self._runtime_lock:
+            return self._runtime
+
+    def set_runtime(self, wish: SettingsWish) -> RuntimeSettings:
+        values = wish.model_dump(exclude_none=True)
+        self.leader.write(lambda connection: chores.set_settings(connection, values))
+        with self._runtime_lock:
+            self._runtime = self._read_runtime()
+            return self._runtime
+
+    def heartbeat(self, name: str, beat: Heartbeat) -> HeartbeatAnswer:
+        row = self.registry.heartbeat(name, beat)
+        void = self.metadata.read(lambda connection: chores.discards(connection, row.id))
+        return HeartbeatAnswer(
+            cluster=self.cluster,
+            interval=self.settings.heartbeat,
+            discard=tuple(transaction for transaction, aborted in void.items() if aborted),
+        )
+
+    def set_worker_state(self, name: str, state: WorkerState) -> WorkerView:
+        """Let a worker take part, only answer, or give its chunks away.
+
+        Raises
+        ------
+        Unsafe
+            When a worker is to be drained that holds the last copy of chunks, and no other takes them.
+        """
+        if state is WorkerState.DRAINING:
+            others = [row for row in self.registry.rows().values() if row.name != name]
+            if not any(row.state is WorkerState.ONLINE for row in others):
+                verdict = self.status.safe_to_stop([name])
+                if not verdict.safe:
+                    raise Unsafe(
+                        f"worker {name!r} cannot be drained: no other worker is online to take its chunks",
+                        count=verdict.count,
+                        chunks=list(verdict.chunks),
+                    )
+        self.registry.set_wanted(name, state)
+        return self.status.worker(name)
+
+    def forget_worker(self, name: str) -> None:
+        """Strike a worker off the registry.
+
+        Raises
+        ------
+        Unsafe
+            While it is heard, or holds the last copy of a chunk.
+        """
+        view = self.status.worker(name)
+        if view.state not in (WorkerState.SUSPECT, WorkerState.LOST):
+            raise Unsafe(f"worker {name!r} is {view.state}: stop it first")
+        verdict = self.status.safe_to_stop([name])
+        if not verdict.safe:
+            raise Unsafe(
+                f"worker {name!r} holds chunks that no other worker has: {verdict.reason}",
+                count=verdict.count,
+                chunks=list(verdict.chunks),
+            )
+        self.registry.forget(name)
+
+    def start(self) -> None:
+        """Begin to ask for the lease, and to act while this controller holds it."""
+        loops: dict[str, Callable[[], None]] = {
+            "lease": lambda: self.leader.run(self._stop),
+            "watch": lambda: self._loop(self.registry.watch, _WATCH_SECONDS),
+            "contribute": lambda: self._loop(self.contributing.step, _CONTRIBUTE_SECONDS),
+            "commit": lambda: self._loop(self.committing.step, _COMMIT_SECONDS),
+        }
+        for name, target in loops.items():
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """End the loops, and let another controller lead at once."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        self.leader.release()
+        self.calls.close()
+        self.metadata.close()
+
+    def _loop(self, step: Callable[[], None], seconds: float) -> None:
+        while not self._stop.wait(seconds):
+            if not self.leader.leads:
+                continue
+            try:
+                step()
+            except QservError as error:
+                log.warning("a step failed and is tried again", step=step.__qualname__, reason=error.message)
+            except Exception:
+                log.exception("a step failed and is tried again", step=step.__qualname__)
+
+    def _taken(self) -> None:
+        with self._runtime_lock:
+            self._runtime = self._read_runtime()
+        self.registry.reload()
+
+    def _read_runtime(self) -> RuntimeSettings:
+        s = self.settings
+        own = {
+            "factor": s.factor,
+            "bandwidth": s.bandwidth,
+            "lost_after": s.lost_after,
+            "suspect_after": s.suspect_after,
+        }
+        return RuntimeSettings.model_validate(own | self.metadata.read(chores.settings))

@@ -1,0 +1,16 @@
+"""Numbers for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+REQUESTS = Counter("qserv_replication_requests", "REST requests", ["method", "status"])
+REQUEST_SECONDS = Histogram("qserv_replication_request_seconds", "Time to answer a REST request", ["method"])
+LEADING = Gauge("qserv_replication_leading", "1 while this controller leads")
+CHUNKS = Gauge("qserv_chunks", "Chunks that have rows, by how safe they are", ["state"])
+WORKERS = Gauge("qserv_workers", "Workers by state", ["state"])
+MOVING = Gauge("qserv_moves", "Copies under way")
+MOVED_BYTES = Counter("qserv_moved_bytes", "Bytes copied by repair, drain and balance", ["reason"])
+MOVES_FAILED = Counter("qserv_moves_failed", "Copies that failed and are tried again or planned anew")
+TRANSACTIONS = Counter("qserv_transactions", "Transactions that ended", ["state"])
+CONTRIBUTIONS_AGAIN = Counter("qserv_contributions_again", "Contributions that were run anew")
