@@ -1,0 +1,414 @@
+"""One MySQL client: it proves who it is, then its commands are answered one after the other until it leaves.
+
+mysql-mimic gives the packets; the flow is ours. A failed login ends the connection. Statements run in threads, and so
+does the encoding of their rows: a piece is made while the one before it goes out, and no more is made until the client
+has taken that. When the client goes away, or is killed, its query is stopped at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import pyarrow as pa
+from mysql_mimic import packets
+from mysql_mimic.charset import CharacterSet
+from mysql_mimic.constants import DEFAULT_SERVER_CAPABILITIES
+from mysql_mimic.errors import MysqlError
+from mysql_mimic.packets import HandshakeResponse41, SSLRequest
+from mysql_mimic.types import Capabilities, Commands, ServerStatus, str_len
+
+from qserv.catalog import logs
+from qserv.catalog.errors import AccessDenied, ParseError, QservError, QueryKilled, Unsupported
+from qserv.catalog.metadata import Account, Metadata
+from qserv.catalog.trust import Trust
+from qserv.czar import login, parameters, statements, variables
+from qserv.czar.answering import Pieces, Reply, first_pieces
+from qserv.czar.columns import definition
+from qserv.czar.parameters import Prepared
+from qserv.czar.session import Czar, Result, Session
+from qserv.czar.wire import DisconnectedError, TooLargeError, Wire
+
+log = logs.get(__name__)
+T = TypeVar("T")
+
+LOGIN_SECONDS = 10.0
+LOGIN_BYTES = 1 << 16
+MAX_COMMAND = 64 << 20
+"""Bytes of a command: ``max_allowed_packet``."""
+
+MAX_PREPARED = 1000
+"""Prepared statements that a client may hold."""
+
+_OK = struct.pack("<BBBH", 0, 0, 0, ServerStatus.SERVER_STATUS_AUTOCOMMIT)
+
+STUCK_SECONDS = 5.0
+"""How long a client that takes no rows is waited for after its query was stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What all connections share."""
+
+    czar: Czar
+    metadata: Metadata
+    trust: Trust
+    pool: Executor
+
+    @property
+    def capabilities(self) -> Capabilities:
+        tls = Capabilities.CLIENT_SSL if self.trust.certificates.cert else Capabilities(0)
+        return DEFAULT_SERVER_CAPABILITIES | tls
+
+
+class Connection:
+    """A client's connection. ``serve`` runs it to its end; ``kill`` ends it from another task of the same loop."""
+
+    def __init__(self, wire: Wire, door: Door, identifier: int) -> None:
+        self.id = identifier
+        self.account: Account | None = None
+        self._wire = wire
+        self._door = door
+        self._session: Session | None = None
+        self._capabilities = door.capabilities
+        self._charset = CharacterSet.utf8mb4
+        self._prepared: dict[int, Prepared] = {}
+        self._next_prepared = 1
+        self._gone = asyncio.Event()
+        wire.reader.on_close = self._client_went
+
+    async def serve(self) -> None:
+        try:
+            if await self._log_in():
+                await self._obey()
+        except DisconnectedError as error:
+            log.debug("connection ended", connection=self.id, reason=str(error))
+        finally:
+            self._client_went()
+            self._wire.close()
+
+    def kill(self) -> None:
+        """Close the connection and stop its query."""
+        self._client_went()
+        self._wire.abort()
+
+    def _client_went(self) -> None:
+        self._gone.set()
+        if self._session is not None:
+            self._door.pool.submit(self._door.czar.queries.drop, self.id)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._door.pool, work)
+
+    async def _log_in(self) -> bool:
+        try:
+            async with asyncio.timeout(LOGIN_SECONDS):
+                response, nonce = await self._shake_hands()
+                return await self._enter(
+                    response.username, response.auth_response, nonce, response.client_plugin, response.database
+                )
+        except TimeoutError:
+            log.debug("login took too long", connection=self.id)
+        except (MysqlError, ValueError, IndexError, struct.error, UnicodeDecodeError, LookupError):
+            await self._wire.send(self._error(1043, "08S01", "Bad handshake"))
+        return False
+
+    async def _shake_hands(self) -> tuple[HandshakeResponse41, bytes]:
+        nonce = login.new_nonce()
+        self._wire.put(
+            packets.make_handshake_v10(
+                capabilities=self._door.capabilities,
+                server_charset=CharacterSet.utf8mb4,
+                server_version=variables.VERSION,
+                connection_id=self.id,
+                auth_data=nonce + b"\0",
+                status_flags=ServerStatus.SERVER_STATUS_AUTOCOMMIT,
+                auth_plugin_name=login.PLUGIN,
+            )
+        )
+        await self._wire.drain()
+        response = await self._handshake_response()
+        if isinstance(response, SSLRequest):
+            context = self._door.trust.server_context()
+            if context is None:
+                raise DisconnectedError("the client asks for TLS, which is not configured")
+            await self._wire.start_tls(context)
+            response = await self._handshake_response()
+            if isinstance(response, SSLRequest):
+                raise DisconnectedError("the client asks for TLS twice")
+        self._capabilities = response.capabilities
+        self._charset = response.client_charset
+        return response, nonce
+
+    async def _handshake_response(self) -> HandshakeResponse41 | SSLRequest:
+        data = await self._wire.read(LOGIN_BYTES)
+        return packets.parse_handshake_response(capabilities=self._door.capabilities, data=data)
+
+    async def _enter(self, name: str, scramble: bytes, nonce: bytes, plugin: str | None, database: str | None) -> bool:
+        """Check the password and begin a session; whether it is let in."""
+        if plugin is not None and plugin != login.PLUGIN:
+            scramble, nonce = await self._switch_plugin()
+        try:
+            account = await self._in_thread(lambda: login.check_scramble(self._door.metadata, name, scramble, nonce))
+            session = await self._in_thread(
+                lambda: Session(self._door.czar, account, database=database or None, connection=self.id)
+            )
+        except QservError as error:
+            log.info("login refused", connection=self.id, reason=error.code)
+            await self._wire.send(self._error_of(error))
+            return False
+        session.variables.set("character_set_client", self._charset.name)
+        session.variables.set("character_set_connection", self._charset.name)
+        session.variables.set("character_set_results", self._charset.name)
+        self._session, self.account = session, account
+        self._prepared.clear()
+        await self._wire.send(self._ok())
+        return True
+
+    async def _switch_plugin(self) -> tuple[bytes, bytes]:
+        """Ask the client for a native password, with a new nonce."""
+        nonce = login.new_nonce()
+        request = packets.make_auth_switch_request(
+            server_charset=CharacterSet.utf8mb4, plugin_name=login.PLUGIN, plugin_provided_data=nonce + b"\0"
+        )
+        await self._wire.send(request)
+        return await self._wire.read(LOGIN_BYTES), nonce
+
+    async def _obey(self) -> None:
+        """The command phase."""
+        while not self._gone.is_set():
+            self._wire.sequence = 0
+            try:
+                data = await self._wire.read(MAX_COMMAND)
+            except TooLargeError:
+                await self._wire.send(self._error(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes"))
+                return
+            if not data or data[0] == Commands.COM_QUIT:
+                return
+            try:
+                if not await self._command(data[0], data[1:]):
+                    return
+            except QservError as error:
+                await self._wire.send(self._error_of(error))
+            except (MysqlError, struct.error, IndexError, ValueError, LookupError) as error:
+                log.warning("malformed command", connection=self.id, command=data[0], error=str(error))
+                await self._wire.send(self._error(1835, "HY000", "Malformed communication packet"))
+            except DisconnectedError:
+                raise
+            except Exception:
+                log.exception("a command failed", connection=self.id)
+                await self._wire.send(self._error(1105, "HY000", "the czar failed inside: its log says why"))
+
+    async def _command(self, command: int, data: bytes) -> bool:
+        """Answer a command; False ends the connection."""
+        session = self._current()
+        if command == Commands.COM_QUERY:
+            await self._answer(lambda: session.run(self._query_text(data)), binary=False)
+        elif command == Commands.COM_CHANGE_USER:
+            return await self._change_user(data)
+        elif command in self._commands:
+            await self._commands[command](data)
+        else:
+            await self._wire.send(self._error(1047, "08S01", "Unknown command"))
+        return True
+
+    @cached_property
+    def _commands(self) -> dict[int, Callable[[bytes], Awaitable[None]]]:
+        return {
+            Commands.COM_STMT_PREPARE: self._prepare,
+            Commands.COM_STMT_EXECUTE: self._execute,
+            Commands.COM_STMT_SEND_LONG_DATA: self._long_data,
+            Commands.COM_STMT_CLOSE: self._forget,
+            Commands.COM_STMT_RESET: self._reset_statement,
+            Commands.COM_INIT_DB: self._use,
+            Commands.COM_FIELD_LIST: self._field_list,
+            Commands.COM_RESET_CONNECTION: self._reset,
+            Commands.COM_PING: self._agree,
+            Commands.COM_DEBUG: self._agree,
+            Commands.COM_SET_OPTION: self._agree_to_option,
+            Commands.COM_STATISTICS: self._statistics,
+        }
+
+    async def _agree(self, _data: bytes) -> None:
+        await self._wire.send(self._ok())
+
+    async def _agree_to_option(self, _data: bytes) -> None:
+        await self._wire.send(self._end())
+
+    async def _statistics(self, _data: bytes) -> None:
+        await self._wire.send(b"Qserv czar")
+
+    async def _use(self, data: bytes) -> None:
+        name, session = self._decode(data), self._current()
+        await self._in_thread(lambda: session.use(name))
+        await self._wire.send(self._ok())
+
+    async def _forget(self, data: bytes) -> None:
+        """Close a prepared statement; the client expects no answer."""
+        self._prepared.pop(struct.unpack_from("<I", data)[0], None)
+
+    async def _reset_statement(self, data: bytes) -> None:
+        self._statement(data).long_data.clear()
+        await self._wire.send(self._ok())
+
+    def _current(self) -> Session:
+        if self._session is None:
+            raise AccessDenied("log in first")
+        return self._session
+
+    def _decode(self, data: bytes) -> str:
+        charset = CharacterSet[str(self._current().variables.get_variable("character_set_client"))]
+        return data.decode(charset.codec)
+
+    def _query_text(self, data: bytes) -> str:
+        charset = CharacterSet[str(self._current().variables.get_variable("character_set_client"))]
+        try:
+            return str(packets.parse_com_query(self._capabilities, charset, data).sql)
+        except UnicodeDecodeError as error:
+            raise ParseError(f"the statement is not text in {charset.name}: {error.reason}") from None
+
+    @property
+    def _results(self) -> CharacterSet:
+        return CharacterSet[str(self._current().variables.get_variable("character_set_results"))]
+
+    async def _answer(self, begin: Callable[[], Result], *, binary: bool) -> None:
+        """Run a statement and send what it answers."""
+        session = self._current()
+        reply = Reply(binary=binary, results=self._results, sequence=self._wire.sequence, eof=not self._deprecate_eof)
+        pieces = await self._in_thread(lambda: first_pieces(begin, reply))
+        if pieces is None:
+            await self._wire.send(self._ok(warnings=len(session.warnings)))
+            return
+        try:
+            await self._stream(pieces)
+        except BaseException:
+            reason = QueryKilled("the client went away")
+            with contextlib.suppress(QservError):
+                await self._in_thread(lambda: pieces.close(reason))
+            raise
+        await self._wire.send(self._end(warnings=len(session.warnings)))
+
+    async def _stream(self, pieces: Pieces) -> None:
+        self._wire.put_packets(pieces.first, pieces.sequence)
+        while not pieces.done:
+            following = asyncio.ensure_future(self._in_thread(pieces.take))
+            try:
+                await self._drain(pieces)
+                piece = await following
+            except BaseException:
+                if not following.done():
+                    pieces.stop(QueryKilled("the client went away"))
+                with contextlib.suppress(BaseException):
+                    await following
+                raise
+            if piece is not None:
+                self._wire.put_packets(piece.data, piece.sequence)
+                if self._gone.is_set():
+                    raise DisconnectedError("the client closed the connection")
+
+    async def _drain(self, pieces: Pieces) -> None:
+        """Wait for a slow client, but not for one that takes nothing once its query was stopped."""
+        waiting = asyncio.ensure_future(self._wire.drain())
+        try:
+            while not waiting.done():
+                await asyncio.wait([waiting], timeout=STUCK_SECONDS)
+                if not waiting.done() and pieces.stopped:
+                    self._wire.abort()
+            await waiting
+        finally:
+            waiting.cancel()
+
+    async def _prepare(self, data: bytes) -> None:
+        sql = self._decode(data)
+        if len(self._prepared) >= MAX_PREPARED:
+            raise Unsupported(f"a client may hold {MAX_PREPARED} prepared statements: close some")
+        session = self._current()
+        statement, count = await self._in_thread(lambda: statements.prepare(sql))
+        names = await self._in_thread(lambda: session.columns(statement, count)) if statement is not None else ()
+        prepared = Prepared(self._next_prepared, sql, statement, count)
+        self._next_prepared += 1
+        self._prepared[prepared.id] = prepared
+        self._wire.put(struct.pack("<BIHHBH", 0, prepared.id, len(names), count, 0, 0))
+        for group in (["?"] * count, names):
+            for name in group:
+                self._wire.put(definition(name, pa.string(), self._results))
+            if group and not self._deprecate_eof:
+                self._wire.put(self._eof())
+        await self._wire.drain()
+
+    async def _execute(self, data: bytes) -> None:
+        prepared, session = self._statement(data), self._current()
+        charset = CharacterSet[str(session.variables.get_variable("character_set_client"))]
+        flags = data[4]
+        attributes = bool(self._capabilities & Capabilities.CLIENT_QUERY_ATTRIBUTES) and (
+            prepared.parameters > 0 or bool(flags & 0x08)
+        )
+        try:
+            values = parameters.read(prepared, data[9:], attributes=attributes, charset=charset)
+        finally:
+            prepared.long_data.clear()
+        statement = statements.bind(prepared.statement, values) if prepared.statement is not None else None
+        await self._answer(lambda: session.execute(statement, prepared.sql), binary=True)
+
+    def _statement(self, data: bytes) -> Prepared:
+        found = self._prepared.get(struct.unpack_from("<I", data)[0])
+        if found is None:
+            raise Unsupported("this prepared statement is not known (any more): prepare it again")
+        return found
+
+    async def _long_data(self, data: bytes) -> None:
+        """Data of a parameter, sent ahead; the client expects no answer, also where it makes no sense."""
+        identifier, place = struct.unpack_from("<IH", data)
+        prepared = self._prepared.get(identifier)
+        if prepared is not None and sum(map(len, prepared.long_data.values())) + len(data) <= MAX_COMMAND:
+            prepared.long_data.setdefault(place, bytearray()).extend(data[6:])
+
+    async def _field_list(self, data: bytes) -> None:
+        session = self._current()
+        name = self._decode(data.partition(b"\0")[0]).replace("`", "``")
+        result = await self._in_thread(lambda: session.run(f"SHOW COLUMNS FROM `{name}`"))
+        columns = result.rows.column("Field").to_pylist() if result.rows is not None else []
+        for column in columns:
+            self._wire.put(definition(column, pa.string(), self._results) + str_len(b""))
+        await self._wire.send(self._end())
+
+    async def _change_user(self, data: bytes) -> bool:
+        asked = packets.parse_com_change_user(self._capabilities, self._charset, data)
+        self._session = self.account = None
+        # The first nonce was used already: the answer to it proves nothing now, so another is asked for.
+        return await self._enter(asked.username, b"", b"", "", asked.database)
+
+    async def _reset(self, _data: bytes) -> None:
+        account = self._current().account
+        session = await self._in_thread(lambda: Session(self._door.czar, account, connection=self.id))
+        session.database = self._current().database
+        self._session = session
+        self._prepared.clear()
+        await self._wire.send(self._ok())
+
+    @property
+    def _deprecate_eof(self) -> bool:
+        return bool(self._capabilities & Capabilities.CLIENT_DEPRECATE_EOF)
+
+    def _ok(self, warnings: int = 0) -> bytes:
+        return _OK + struct.pack("<H", min(warnings, 65535))
+
+    def _eof(self, warnings: int = 0) -> bytes:
+        return struct.pack("<BHH", 0xFE, min(warnings, 65535), ServerStatus.SERVER_STATUS_AUTOCOMMIT)
+
+    def _end(self, warnings: int = 0) -> bytes:
+        """What follows the last row."""
+        return b"\xfe" + self._ok(warnings)[1:] if self._deprecate_eof else self._eof(warnings)
+
+    def _error(self, number: int, state: str, message: str) -> bytes:
+        text = message.encode("utf8")[:4096]
+        return struct.pack("<BH", 0xFF, number) + b"#" + state.encode() + text
+
+    def _error_of(self, error: QservError) -> bytes:
+        return self._error(error.mysql, error.sqlstate, error.message)

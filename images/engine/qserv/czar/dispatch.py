@@ -1,0 +1,269 @@
+"""Carries a leaf to the workers and its rows back: one call a worker, each batch of chunks counted once, whole.
+
+When a worker fails, its unfinished chunks go to other replicas; where none is left, the query fails and names them. A
+leaf with one assignment is read in the caller's own thread; with several, a thread reads each worker and the rows
+meet in a bounded channel, so that a slow client slows the workers down.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import pyarrow as pa
+
+from qserv.catalog import logs
+from qserv.catalog.errors import (
+    AccessDenied,
+    ChunkUnavailable,
+    QservError,
+    QueryInterrupted,
+    QueryKilled,
+    ResourceExhausted,
+    SqlError,
+    Unavailable,
+    WorkerFailed,
+)
+from qserv.catalog.messages import QuerySource, QueryTask
+from qserv.catalog.model import ChunkFiles, Placement
+from qserv.czar.cancelling import Permit
+from qserv.czar.chunks import Assignment, assign, assign_full, names
+from qserv.czar.holding import Channel, ChannelClosedError, Held, SpillSpace
+from qserv.czar.lookup import Clients
+from qserv.sql.plan import Leaf
+from qserv.storage.schema import encode_ipc, file_schema
+
+log = logs.get(__name__)
+
+CHANNEL_BYTES = 32 << 20
+"""Bytes of rows that wait for whoever takes them, for a leaf."""
+
+POINT_CHUNKS = 8
+POINT_BYTES = 256 << 20
+"""A leaf of few chunks and few bytes goes to the workers' lane of point queries."""
+
+_FATAL = (SqlError, ResourceExhausted, QueryInterrupted, AccessDenied)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A leaf with the chunks to ask and the snapshot that says where they are."""
+
+    query: str
+    leaf: Leaf
+    placement: Placement
+    chunks: tuple[int, ...]
+    lane: Literal["point", "scan"]
+
+
+@dataclass(slots=True)
+class Progress:
+    """Chunks answered so far, of those asked."""
+
+    chunks: int = 0
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A worker that left chunks unanswered."""
+
+    worker: int
+    chunks: tuple[int, ...]
+    error: QservError
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A reader that is through."""
+
+
+_Message: TypeAlias = "pa.RecordBatch | pa.Schema | _Failed | _Ended | QservError"
+
+
+def task(ask: Ask, assignment: Assignment) -> QueryTask:
+    """The message to a worker. Built without validation: it may hold 150,000 chunks, and is made of checked facts."""
+    leaf, files = ask.leaf, ask.placement.files
+    cut = [(files.get(s.table.id, {}), s.kind) for s in leaf.sources if s.table.partitioned]
+    none = ChunkFiles()
+    chunks = tuple(
+        (chunk, tuple([names(units.get(chunk, none), kind) for units, kind in cut])) for chunk in assignment.chunks
+    )
+    sparse = {index for index in range(len(cut)) if any(not found[index] for _, found in chunks)}
+    sources, position = [], 0
+    for source in leaf.sources:
+        shared: tuple[str, ...] = ()
+        if source.table.partitioned:
+            empty = position in sparse
+            position += 1
+        else:
+            found = files.get(source.table.id, {}).get(source.table.id)
+            shared = found.main if found else ()
+            empty = not shared
+        sources.append(
+            QuerySource(
+                database=source.table.database,
+                table=source.table.name,
+                kind=source.kind,
+                shared=shared,
+                schema_ipc=encode_ipc(file_schema(source.table, source.kind)) if empty else None,
+            )
+        )
+    return QueryTask.model_construct(
+        do="query",
+        query=ask.query,
+        sql=leaf.sql,
+        sources=tuple(sources),
+        chunks=chunks,
+        lane=ask.lane,
+        limit=leaf.limit,
+    )
+
+
+@dataclass(slots=True)
+class Dispatch:
+    """The rows of a leaf, from all its workers. ``batches`` is iterated once, by one thread."""
+
+    ask: Ask
+    clients: Clients
+    permit: Permit
+    space: SpillSpace
+    progress: Progress
+    _refused: dict[int, frozenset[int]] = field(default_factory=lambda: defaultdict(frozenset))
+    _told: dict[int, QservError] = field(default_factory=dict)
+
+    def batches(self) -> Iterator[pa.RecordBatch | pa.Schema]:
+        """First the schema, then all rows of all chunks, in any order.
+
+        Raises
+        ------
+        ChunkUnavailable
+            When no replica of a chunk answered.
+        QservError
+            What the workers found wrong with the query, or why it was stopped.
+        """
+        assignments = self._assign(self.ask.chunks)
+        rows = self._alone(assignments[0]) if len(assignments) == 1 and self.ask.lane == "point" else None
+        enough = self.ask.leaf.limit
+        given = 0
+        for item in rows if rows is not None else self._together(assignments):
+            if isinstance(item, pa.RecordBatch):
+                given += item.num_rows
+            yield item
+            if enough is not None and given >= enough:
+                return
+
+    def _assign(self, chunks: tuple[int, ...]) -> tuple[Assignment, ...]:
+        leaf, placement = self.ask.leaf, self.ask.placement
+        try:
+            if leaf.family is None:
+                return (assign_full(leaf, placement, self._refused[0]),)
+            return assign(leaf, placement, chunks, self._refused)
+        except ChunkUnavailable as error:
+            if not self._told:
+                raise
+            told = "; ".join(sorted({told.message for told in self._told.values()}))
+            raise ChunkUnavailable(f"{error.message} ({told})", **error.details) from None
+
+    def _again(self, failed: _Failed) -> tuple[Assignment, ...]:
+        """Where the chunks that a worker left go now."""
+        name = self.ask.placement.workers[failed.worker].name
+        log.warning("worker failed", worker=name, chunks=len(failed.chunks), error=failed.error.message)
+        self._told[failed.worker] = failed.error
+        for chunk in failed.chunks or (0,):
+            self._refused[chunk] |= {failed.worker}
+        return self._assign(failed.chunks)
+
+    def _alone(self, first: Assignment) -> Iterator[pa.RecordBatch | pa.Schema]:
+        waiting, named = [first], False
+        while waiting:
+            for item in self._read(waiting.pop()):
+                if isinstance(item, _Failed):
+                    waiting.extend(self._again(item))
+                elif isinstance(item, pa.RecordBatch) or not named:
+                    named = True
+                    yield item
+
+    def _together(self, assignments: tuple[Assignment, ...]) -> Iterator[pa.RecordBatch | pa.Schema]:
+        channel: Channel[_Message] = Channel(CHANNEL_BYTES)
+        running = self._start(channel, assignments)
+        named = False
+        try:
+            with self.permit.stopping(channel.close):
+                while running:
+                    item = channel.take()
+                    if isinstance(item, _Ended):
+                        running -= 1
+                    elif isinstance(item, _Failed):
+                        running += self._start(channel, self._again(item))
+                    elif isinstance(item, QservError):
+                        raise item
+                    elif isinstance(item, pa.RecordBatch) or not named:
+                        named = True
+                        yield item
+        except ChannelClosedError:
+            self.permit.check()
+            raise
+        finally:
+            channel.close()
+
+    def _start(self, channel: Channel[_Message], assignments: tuple[Assignment, ...]) -> int:
+        for assignment in assignments:
+            threading.Thread(
+                target=self._pump, args=(channel, assignment), name=f"read {self.ask.query}", daemon=True
+            ).start()
+        return len(assignments)
+
+    def _pump(self, channel: Channel[_Message], assignment: Assignment) -> None:
+        rows = self._read(assignment)
+        try:
+            for item in rows:
+                channel.put(item, item.nbytes if isinstance(item, pa.RecordBatch) else 0)
+            channel.put(_Ended())
+        except ChannelClosedError:
+            rows.close()
+        except QservError as error:
+            self._tell(channel, error)
+        except Exception as error:
+            log.exception("reading a worker failed")
+            self._tell(channel, WorkerFailed(f"reading a worker's answer failed: {error}"))
+
+    @staticmethod
+    def _tell(channel: Channel[_Message], error: QservError) -> None:
+        try:
+            channel.put(error)
+        except ChannelClosedError:
+            log.debug("an error came after the query had ended", error=error.message)
+
+    def _read(self, assignment: Assignment) -> Generator[pa.RecordBatch | pa.Schema | _Failed, None, None]:
+        """A worker's schema and rows, each batch when it is whole; last what it left undone, if it failed."""
+        held = Held(self.space)
+        done: set[int] = set()
+        try:
+            client = self.clients(self.ask.placement.workers[assignment.worker])
+            stream = client.query(task(self.ask, assignment))
+            with self.permit.stopping(stream.cancel):
+                yield stream.schema
+                for batch, whole in stream:
+                    if batch.num_rows:
+                        held.add(batch)
+                    if whole is not None:
+                        yield from held.release()
+                        done.update(range(whole.first, whole.first + whole.count))
+                        self.progress.done += whole.count
+            if len(done) < len(assignment.chunks):
+                raise WorkerFailed(f"worker {client.address} ended its answer before all chunks were done")
+            yield from held.release()
+        except _FATAL:
+            raise
+        except (WorkerFailed, Unavailable, QueryKilled, QservError) as error:
+            self.permit.check()
+            left = tuple(chunk for index, chunk in enumerate(assignment.chunks) if index not in done)
+            if not left and assignment.chunks:
+                return
+            yield _Failed(assignment.worker, left, error)
+        finally:
+            held.clear()

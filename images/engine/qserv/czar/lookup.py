@@ -1,0 +1,90 @@
+"""Look-ups in the director index: from keys to the chunks where their rows are.
+
+The index of a director is cut by a hash of the key into partitions, each on several workers: the keys of a partition
+are asked of one worker, of the next one when that fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import numpy as np
+import pyarrow as pa
+
+from qserv.catalog.errors import ChunkUnavailable, QservError, SqlError
+from qserv.catalog.flight import WorkerClient
+from qserv.catalog.messages import LookupHeader
+from qserv.catalog.model import CHUNK_COLUMN, Placement, WorkerFacts, WorkerState
+from qserv.sql.plan import KeyLookup
+from qserv.storage.index import partition_of
+
+Clients = Callable[[WorkerFacts], WorkerClient]
+
+
+def find(lookup: KeyLookup, placement: Placement, clients: Clients, pool: Executor) -> frozenset[int]:
+    """The chunks that hold rows of the keys.
+
+    Raises
+    ------
+    ChunkUnavailable
+        Where no replica of a partition of the index answers.
+    """
+    asked = _requests(lookup, placement)
+    if len(asked) == 1:
+        return _ask(asked[0], lookup, placement, clients)
+    found = pool.map(lambda request: _ask(request, lookup, placement, clients), asked)
+    return frozenset().union(*found)
+
+
+Request = tuple[int, LookupHeader, pa.Array | None]
+
+
+def _requests(lookup: KeyLookup, placement: Placement) -> list[Request]:
+    director = lookup.director
+    files = placement.index_files.get(director.id, {})
+    if director.family is None or director.key is None:
+        raise ValueError(f"{director.name} has no index: it is not a director")
+    paths = {
+        number: tuple(f"{director.database}/{director.name}/index-{number}/{name}" for name in found.index)
+        for number, found in files.items()
+        if found.index
+    }
+    if lookup.keys is None:
+        bounds = {"low": lookup.low, "high": lookup.high}
+        return [(number, LookupHeader(paths=found, **bounds), None) for number, found in paths.items()]
+    column = director.column(director.key)
+    unsigned = column is not None and column.type.unsigned
+    low, high = (0, (1 << 64) - 1) if unsigned else (-(1 << 63), (1 << 63) - 1)
+    keys = np.array(
+        sorted({key for key in lookup.keys if low <= key <= high}), dtype=np.uint64 if unsigned else np.int64
+    )
+    numbers = partition_of(keys, director.family.index_partitions)
+    return [
+        (number, LookupHeader(paths=paths[number]), pa.array(keys[numbers == number]))
+        for number in np.unique(numbers).tolist()
+        if number in paths
+    ]
+
+
+def _ask(request: Request, lookup: KeyLookup, placement: Placement, clients: Clients) -> frozenset[int]:
+    number, header, keys = request
+    family = lookup.director.family
+    held = placement.index_replicas.get(family.id if family else 0, {}).get(number, ())
+    workers = [placement.workers[worker] for worker in held if worker in placement.workers]
+    told = ""
+    for worker in sorted(workers, key=lambda facts: facts.state is WorkerState.SUSPECT):
+        if worker.state is WorkerState.LOST:
+            continue
+        try:
+            answer = clients(worker).lookup(header, keys)
+        except SqlError:
+            raise
+        except QservError as error:
+            told = f" ({error.message})"
+            continue
+        return frozenset(answer.column(CHUNK_COLUMN).unique().to_pylist())
+    raise ChunkUnavailable(
+        f"no worker that can be reached holds partition {number} of the index of "
+        f"{lookup.director.database}.{lookup.director.name}{told}: try again, and look at `qserv status`"
+    )

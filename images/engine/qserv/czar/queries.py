@@ -1,0 +1,237 @@
+"""The queries of a czar: which run, how far they are, what became of them, and who may stop them.
+
+All czars share the history in the metadata, so that ``SHOW PROCESSLIST`` and ``KILL`` reach queries of the others.
+It is written behind the queries' backs: a query of a millisecond does not wait for the metadata's disk.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from qserv.catalog import logs
+from qserv.catalog.errors import NoSuchQuery, QservError, QueryInterrupted, QueryKilled
+from qserv.catalog.metadata import Account, Metadata, QueryRecord, QueryState
+from qserv.czar import metrics
+from qserv.czar.cancelling import Permit
+from qserv.czar.dispatch import Progress
+
+log = logs.get(__name__)
+
+KEPT = 1000
+"""Ended queries that a czar remembers by itself."""
+
+TICK = 0.25
+"""Seconds between looks at time limits and at the kills that other czars ask for."""
+
+
+@dataclass(slots=True)
+class Query:
+    """A query on this czar. Times are seconds: ``started`` since 1970, ``seconds`` of its run so far."""
+
+    id: str
+    account: Account
+    connection: int
+    sql: str
+    database: str | None
+    version: int
+    started: float
+    limit: float | None
+    permit: Permit = field(default_factory=Permit)
+    progress: Progress = field(default_factory=Progress)
+    state: QueryState = "running"
+    rows: int = 0
+    error: str | None = None
+    began: float = field(default_factory=time.monotonic)
+    took: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.took if self.took is not None else time.monotonic() - self.began
+
+
+class Queries:
+    """The registry of a czar's queries. Thread-safe."""
+
+    def __init__(self, metadata: Metadata, czar: str) -> None:
+        self._metadata = metadata
+        self._czar = czar
+        self._lock = threading.Lock()
+        self._running: dict[str, Query] = {}
+        self._ended: deque[Query] = deque(maxlen=KEPT)
+        self._history: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self.close_connection: Callable[[int, Account | None], bool] = lambda _connection, _by: False
+        metadata.close_queries_of(czar)
+        self._threads = [
+            threading.Thread(target=self._write_history, name="history", daemon=True),
+            threading.Thread(target=self._watch, name="watch", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def start(
+        self,
+        account: Account,
+        sql: str,
+        *,
+        database: str | None = None,
+        connection: int = 0,
+        version: int = 0,
+        limit: float | None = None,
+    ) -> Query:
+        """Enter a query; ``limit``: seconds it may run."""
+        query = Query(uuid.uuid4().hex, account, connection, sql, database, version, time.time(), limit)
+        with self._lock:
+            if self._closing.is_set():
+                raise QueryKilled("the czar is shutting down: ask another one")
+            self._running[query.id] = query
+        metrics.RUNNING.inc()
+        record = self._record(query)
+        self._history.put(lambda: self._metadata.query_started(record))
+        return query
+
+    def end(self, query: Query, error: QservError | None = None) -> None:
+        """Close a query's account; done again it changes nothing."""
+        with self._lock:
+            if self._running.pop(query.id, None) is None:
+                return
+            query.took = time.monotonic() - query.began
+            query.state = "done" if error is None else "killed" if isinstance(error, QueryKilled) else "failed"
+            query.error = error.message if error else None
+            self._ended.append(query)
+        metrics.RUNNING.dec()
+        metrics.QUERIES.labels(query.state).inc()
+        metrics.SECONDS.observe(query.took)
+        metrics.ROWS.inc(query.rows)
+        metrics.CHUNKS.inc(query.progress.done)
+        log.info(
+            "query ended",
+            query=query.id,
+            account=query.account.name,
+            state=query.state,
+            rows=query.rows,
+            chunks=query.progress.chunks,
+            seconds=round(query.took, 6),
+            error=query.error,
+        )
+        state, rows, chunks, text = query.state, query.rows, query.progress.chunks, query.error
+        self._history.put(lambda: self._metadata.query_ended(query.id, state, rows, text, chunks))
+
+    def running(self, account: Account) -> list[QueryRecord]:
+        """The queries that run on any czar, as the account may see them: its own, or all for an administrator."""
+        own = None if account.admin else account.name
+        with self._lock:
+            here = [self._record(query) for query in self._running.values() if own in (None, query.account.name)]
+        others = [record for record in self._metadata.running_queries(own) if record.czar != self._czar]
+        return sorted([*here, *others], key=lambda record: record.started)
+
+    def known(self, account: Account) -> list[Query]:
+        """This czar's queries, running and ended, newest first."""
+        with self._lock:
+            found = [*self._running.values(), *self._ended]
+        mine = [query for query in found if account.admin or query.account.name == account.name]
+        return sorted(mine, key=lambda query: -query.started)
+
+    def find(self, identifier: str, account: Account) -> Query:
+        """One of this czar's queries.
+
+        Raises
+        ------
+        NoSuchQuery
+            Where there is none that the account may see.
+        """
+        for query in self.known(account):
+            if query.id == identifier:
+                return query
+        raise NoSuchQuery(f"there is no query {identifier} of {account.name!r}")
+
+    def kill(
+        self, by: Account, *, query: str | None = None, connection: int | None = None, close: bool = False
+    ) -> None:
+        """Stop a query, named by itself or by its connection, on whichever czar it runs.
+
+        Raises
+        ------
+        NoSuchQuery
+            When it does not run, or is another's and ``by`` is no administrator.
+        """
+        with self._lock:
+            here = [found for found in self._running.values() if found.id == query or found.connection == connection]
+        mine = [found for found in here if by.admin or found.account.name == by.name]
+        if not here:
+            self._metadata.request_kill(by, query=query, connection=connection, close=close)
+            return
+        if not mine:
+            raise NoSuchQuery(f"there is no running query {query or connection} of {by.name!r}")
+        for found in mine:
+            found.permit.revoke(QueryKilled("Query execution was interrupted"))
+
+    def drop(self, connection: int) -> None:
+        """Stop the queries of a client that went away."""
+        with self._lock:
+            found = [query for query in self._running.values() if query.connection == connection]
+        for query in found:
+            query.permit.revoke(QueryKilled("the client went away"))
+
+    def close(self) -> None:
+        """Stop all queries, and write what became of them."""
+        self._closing.set()
+        with self._lock:
+            running = list(self._running.values())
+        for query in running:
+            error = QueryKilled("the czar is shutting down: ask another one")
+            query.permit.revoke(error)
+            self.end(query, error)
+        self._history.put(None)
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def _record(self, query: Query) -> QueryRecord:
+        return QueryRecord(
+            id=query.id,
+            czar=self._czar,
+            connection=query.connection,
+            account=query.account.name,
+            sql=query.sql,
+            database=query.database,
+            version=query.version,
+            started=query.started,
+        )
+
+    def _write_history(self) -> None:
+        while (write := self._history.get()) is not None:
+            try:
+                write()
+            except QservError as error:
+                log.warning("a query's history could not be written", error=error.message)
+            except Exception:
+                log.exception("a query's history could not be written")
+
+    def _watch(self) -> None:
+        while not self._closing.wait(TICK):
+            with self._lock:
+                running = list(self._running.values())
+            for query in running:
+                if query.limit is not None and query.seconds > query.limit:
+                    query.permit.revoke(
+                        QueryInterrupted(f"the query took longer than its limit of {query.limit:g} seconds")
+                    )
+            try:
+                for request in self._metadata.kill_requests(self._czar):
+                    self._obey(request.query, request.connection)
+            except QservError as error:
+                log.warning("cannot ask for kills", error=error.message)
+
+    def _obey(self, query: str | None, connection: int) -> None:
+        with self._lock:
+            found = [item for item in self._running.values() if item.id == query or item.connection == connection]
+        for item in found:
+            item.permit.revoke(QueryKilled("Query execution was interrupted"))
+        if query is None:
+            self.close_connection(connection, None)

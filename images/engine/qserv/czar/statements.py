@@ -1,0 +1,181 @@
+"""A client's text as one statement: parsed, its session functions answered, its parameters put in as values."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # they are made by its compiled part
+
+from qserv.catalog.errors import ParseError, Unsupported, WrongArguments
+
+Value = bool | int | float | str | bytes | Decimal | dt.date | dt.datetime | dt.timedelta | None
+
+MARK = "qserv_parameter_"
+"""Names of the placeholders that stand for ``?`` in a prepared statement, by position."""
+
+_SPELLINGS = (
+    (
+        re.compile(r"^(\s*SHOW\s+)(?:EXTENDED\s+)?(FULL\s+)?(?:FIELDS|COLUMNS)\s+(?:FROM|IN)\b", re.I),
+        r"\1\2COLUMNS FROM",
+    ),
+    (re.compile(r"^(\s*SHOW\s+(?:FULL\s+)?COLUMNS\s+FROM\s+\S+\s+)IN\b", re.I), r"\1FROM"),
+    (re.compile(r"^(\s*SHOW\s+(?:FULL\s+)?(?:TABLES|TABLE\s+STATUS|TRIGGERS|EVENTS)\s+)IN\b", re.I), r"\1FROM"),
+    (re.compile(r"^(\s*SHOW\s+)(?:EXTENDED\s+)?(?:KEYS|INDEXES|INDEX)\s+(?:FROM|IN)\b", re.I), r"\1INDEX FROM"),
+    (re.compile(r"^(\s*SHOW\s+GRANTS)\s+FOR\s+CURRENT_USER(?:\s*\(\s*\))?\s*;?\s*$", re.I), r"\1"),
+    (re.compile(r"^\s*SHOW\s+COUNT\s*\(\s*\*\s*\)\s+WARNINGS\s*;?\s*$", re.I), "SELECT @@warning_count"),
+    (
+        re.compile(
+            r"^\s*(?:DESCRIBE|DESC|EXPLAIN)\s+(?!SELECT\b|WITH\b|FORMAT\b|EXTENDED\b|ANALYZE\b)"
+            r"((?:`[^`]+`|\w+)(?:\s*\.\s*(?:`[^`]+`|\w+))?)\s+(?:'([^']*)'|`?(\w+)`?)\s*;?\s*$",
+            re.I,
+        ),
+        r"SHOW COLUMNS FROM \1 LIKE '\2\3'",
+    ),
+)
+"""Spellings that MySQL takes and the parser does not, as ones that it does."""
+
+
+def parse(sql: str) -> exp.Expression | None:
+    """The statement; None where the text holds none but comments.
+
+    Raises
+    ------
+    ParseError
+        Where the text is no statement of MySQL.
+    Unsupported
+        Where it holds several.
+    """
+    for pattern, spelling in _SPELLINGS:
+        sql = pattern.sub(spelling, sql)
+    try:
+        found = [tree for tree in sqlglot.parse(sql, dialect="mysql") if tree is not None]
+    except SqlglotError as error:
+        raise _parse_error(sql, error) from None
+    except RecursionError:
+        raise ParseError("the statement is nested too deeply") from None
+    if len(found) > 1:
+        raise Unsupported("one statement at a time: send them one by one")
+    if not found:
+        return None
+    if isinstance(found[0], exp.Alias | exp.Column | exp.Command) or not isinstance(found[0], exp.Expression):
+        raise _parse_error(sql, None)
+    return found[0]
+
+
+def _parse_error(sql: str, error: SqlglotError | None) -> ParseError:
+    details = getattr(error, "errors", None) or [{}]
+    near = details[0].get("highlight") or ""
+    line = details[0].get("line") or 1
+    after = details[0].get("end_context") or ""
+    place = (near + after).strip()[:80] or sql.strip()[:80]
+    return ParseError(
+        "You have an error in your SQL syntax; check the SQL reference for what is answered "
+        f"near '{place}' at line {line}"
+    )
+
+
+def prepare(sql: str) -> tuple[exp.Expression | None, int]:
+    """A statement with ``?`` for parameters, parsed, and how many there are.
+
+    Raises
+    ------
+    ParseError
+        Where the text is no statement of MySQL.
+    """
+    places = [token.start for token in _tokens(sql) if token.token_type is TokenType.PLACEHOLDER]
+    text = sql
+    for number, place in reversed(list(enumerate(places))):
+        text = f"{text[:place]}:{MARK}{number}{text[place + 1 :]}"
+    return parse(text), len(places)
+
+
+def _tokens(sql: str) -> list[Token]:
+    try:
+        return list(sqlglot.tokenize(sql, read="mysql"))
+    except SqlglotError as error:
+        raise _parse_error(sql, error) from None
+
+
+def bind(statement: exp.Expression, values: Sequence[Value]) -> exp.Expression:
+    """The prepared statement with values for its parameters, put into the tree: never as text."""
+
+    def value_of(node: exp.Expression) -> exp.Expression:
+        if isinstance(node, exp.Placeholder) and node.name.startswith(MARK):
+            return literal(values[int(node.name.removeprefix(MARK))])
+        return node
+
+    return statement.transform(value_of, copy=True)
+
+
+def literal(value: Value) -> exp.Expression:
+    """A value as a node of the tree."""
+    if value is None:
+        return exp.null()
+    if isinstance(value, bool):
+        return exp.Literal.number(int(value))
+    if isinstance(value, int | float | Decimal):
+        text = repr(value) if isinstance(value, float) else str(value)
+        if text in ("nan", "inf", "-inf"):
+            raise WrongArguments(f"the parameter {text} is no number of MySQL")
+        if text.startswith("-"):
+            return exp.Paren(this=exp.Neg(this=exp.Literal.number(text[1:])))
+        return exp.Literal.number(text)
+    if isinstance(value, bytes):
+        return exp.HexString(this=value.hex())
+    if isinstance(value, dt.timedelta):
+        seconds = int(value.total_seconds())
+        sign = "-" if seconds < 0 else ""
+        seconds = abs(seconds)
+        return exp.Literal.string(f"{sign}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}")
+    return exp.Literal.string(str(value))
+
+
+Functions = Mapping[str, Callable[[], Value]]
+
+_NODES: dict[str, str] = {
+    "CurrentUser": "CURRENT_USER",
+    "SessionUser": "USER",
+    "CurrentSchema": "DATABASE",
+    "CurrentDatabase": "DATABASE",
+    "Version": "VERSION",
+    "CurrentVersion": "VERSION",
+}
+_SYNONYMS = {"SCHEMA": "DATABASE", "SESSION_USER": "USER", "SYSTEM_USER": "USER"}
+
+
+def _function_name(node: exp.Expression) -> str:
+    """The name of a column that holds a session function, as MySQL gives it."""
+    return "DATABASE()" if isinstance(node, exp.CurrentSchema) else node.sql(dialect="mysql")
+
+
+def answer_session(
+    statement: exp.Expression, functions: Functions, variable: Callable[[str], Value], own: Mapping[str, Value]
+) -> exp.Expression:
+    """The statement with ``@@variables``, ``@own`` variables and functions such as ``DATABASE()`` as their values."""
+
+    def value_of(node: exp.Expression) -> exp.Expression:
+        value: Value
+        if isinstance(node, exp.SessionParameter):
+            value = variable(node.name)
+        elif isinstance(node, exp.Parameter):
+            value = own.get(node.name.casefold())
+        elif isinstance(node, exp.Func):
+            name = node.name.upper() if isinstance(node, exp.Anonymous) else _NODES.get(type(node).__name__, "")
+            name = _SYNONYMS.get(name, name)
+            if name not in functions:
+                return node
+            value = functions[name]()
+        else:
+            return node
+        found = literal(value)
+        if isinstance(node.parent, exp.Select) and node.arg_key == "expressions":
+            return exp.Alias(this=found, alias=exp.to_identifier(_function_name(node), quoted=True))
+        return found
+
+    return statement.transform(value_of, copy=False)

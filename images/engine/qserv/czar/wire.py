@@ -1,0 +1,122 @@
+"""Packets over a socket: MySQL's framing, its sequence numbers, its limits, and the change to TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+from qserv.czar.encoder import MAX_PACKET, Bytes, packetise
+
+
+class DisconnectedError(Exception):
+    """The client closed the connection, or its packets make no sense."""
+
+
+class TooLargeError(DisconnectedError):
+    """A command is larger than the server takes."""
+
+
+class WatchedReader(asyncio.StreamReader):
+    """A reader that tells when the client goes away, also while nobody reads."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=1 << 16)
+        self.on_close: Callable[[], None] | None = None
+
+    def feed_eof(self) -> None:
+        super().feed_eof()
+        self._tell()
+
+    def set_exception(self, exc: Exception) -> None:
+        super().set_exception(exc)
+        self._tell()
+
+    def unread(self) -> int:
+        """Bytes that came and were not read."""
+        return len(self._buffer)  # type: ignore[attr-defined]
+
+    def _tell(self) -> None:
+        if self.on_close is not None:
+            self.on_close()
+
+
+class Wire:
+    """One client's connection as packets. ``sequence`` is the number of the next packet, either way."""
+
+    def __init__(self, reader: WatchedReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.sequence = 0
+        writer.transport.set_write_buffer_limits(high=1 << 20)
+
+    async def read(self, limit: int) -> bytes:
+        """The next whole payload.
+
+        Raises
+        ------
+        DisconnectedError
+            At the end of the connection, or for a packet out of sequence.
+        TooLargeError
+            For a payload above ``limit`` bytes.
+        """
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            try:
+                header = await self.reader.readexactly(4)
+                length = int.from_bytes(header[:3], "little")
+                if header[3] != self.sequence:
+                    raise DisconnectedError(f"packet {header[3]} came where {self.sequence} was due")
+                self.sequence = (self.sequence + 1) & 0xFF
+                size += length
+                if size > limit:
+                    raise TooLargeError(f"a command of more than {limit} bytes")
+                parts.append(await self.reader.readexactly(length))
+            except (asyncio.IncompleteReadError, ConnectionError, OSError) as error:
+                raise DisconnectedError("the client closed the connection") from error
+            if length < MAX_PACKET:
+                return b"".join(parts)
+
+    def put(self, payload: bytes) -> None:
+        """Write a payload as packets, without waiting."""
+        self.writer.write(packetise(payload, self.sequence))
+        self.sequence = (self.sequence + len(payload) // MAX_PACKET + 1) & 0xFF
+
+    def put_packets(self, packets: Bytes, sequence: int) -> None:
+        """Write what is framed already; ``sequence`` is the number that comes after it."""
+        self.writer.write(packets)
+        self.sequence = sequence
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what was written."""
+        try:
+            await self.writer.drain()
+        except (ConnectionError, OSError) as error:
+            raise DisconnectedError("the client closed the connection") from error
+
+    async def send(self, payload: bytes) -> None:
+        self.put(payload)
+        await self.drain()
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """Go on in TLS. Bytes that came in clear after the request are a sign of tampering.
+
+        Raises
+        ------
+        DisconnectedError
+            Where the handshake fails.
+        """
+        if self.reader.unread():
+            raise DisconnectedError("bytes in clear came before TLS began")
+        try:
+            await self.writer.start_tls(context)
+        except (OSError, ssl.SSLError) as error:
+            raise DisconnectedError("the TLS handshake failed") from error
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def abort(self) -> None:
+        """Close at once, whatever was not sent yet."""
+        self.writer.transport.abort()
