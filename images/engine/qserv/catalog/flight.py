@@ -32,10 +32,21 @@ _CHANNEL = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_bac
 Answer = TypeVar("Answer", bound=Message)
 
 
+_LONGEST = 4000
+"""Bytes of a failure: it travels in the trailing headers of a call, which gRPC lets have some 8 KiB in all."""
+
+
 def failure_of(error: QservError) -> Failure:
-    """An error as it travels: details that have no JSON form are left out."""
-    details = {name: value for name, value in error.details.items() if isinstance(value, str | int | float | list)}
-    return Failure(code=error.code, message=error.message, details=details)
+    """An error as it travels: what has no JSON form is left out, and so is what is too long to travel."""
+    message = error.message[: _LONGEST // 4]
+    kept: dict[str, str | int | float | list[int] | list[str]] = {}
+    room = _LONGEST - len(message.encode())
+    for name, value in error.details.items():
+        if isinstance(value, str | int | float | list):
+            room -= len(name) + len(repr(value).encode()) + 8
+            if room >= 0:
+                kept[name] = value
+    return Failure(code=error.code, message=message, details=kept)
 
 
 def raised_by(address: str, error: BaseException) -> QservError:
@@ -185,6 +196,16 @@ class StageWriter:
             self._writer.close()
         except (pa.ArrowException, flight.FlightError, OSError) as error:
             raise raised_by(self._address, error) from None
+
+    def abandon(self) -> None:
+        """Break off without waiting; what the worker staged of it is void by its attempt."""
+
+        def close() -> None:
+            with contextlib.suppress(pa.ArrowException, flight.FlightError, OSError):
+                self._writer.close()
+
+        # Closing waits for the worker's word, and the worker may hang.
+        threading.Thread(target=close, name=f"abandon {self._address}", daemon=True).start()
 
     def _cause(self, error: BaseException) -> QservError:
         """A write fails with a bare broken stream; only closing tells why the worker broke it."""

@@ -21,7 +21,7 @@ import pyarrow as pa
 from qserv.catalog.errors import QservError, QueryKilled
 from qserv.catalog.messages import BatchDone
 from qserv.worker import failures
-from qserv.worker.scheduler import Aim, Batch, Course, Elevator
+from qserv.worker.scheduler import FIRST_BYTES, Aim, Batch, Course, Elevator
 
 FULL = 16 << 20
 """Bytes in an outbox at which its statement is parked; it goes on when half of them are taken."""
@@ -46,6 +46,10 @@ class Statement(Protocol):
     def numbers(self) -> tuple[int, ...]: ...
 
     def parameters(self, first: int, count: int) -> Parameters: ...
+
+    def chunk_bytes(self) -> int:
+        """About how many bytes of files a chunk has."""
+        ...
 
 
 class Run:
@@ -247,12 +251,14 @@ class Lane:
 
     def submit(self, name: str, statement: Statement) -> Run:
         """Begin a query under a name of its own; it runs until it ends, fails or is dropped."""
+        first = None if self._whole else max(1, FIRST_BYTES // max(1, statement.chunk_bytes()))
+        course = Course(statement.numbers, aim=self._aim, first=first)
         run = Run(name, statement, self._connection.cursor())
         with self._changed:
             if self._closing:
                 raise QueryKilled("the worker is shutting down")
             self._runs[name] = run
-            self._elevator.add(name, Course(statement.numbers, aim=self._aim, whole=self._whole))
+            self._elevator.add(name, course)
             self._changed.notify()
         return run
 

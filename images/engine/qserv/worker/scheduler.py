@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FIRST_BATCH = 16
-"""Chunks of a scan's first batch; later ones are as large as the pace of the query allows."""
+FIRST_BYTES = 256 << 20
+"""File bytes of a scan's first batch; later ones are as large as the pace of the query allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Aim:
 
     seconds: float = 1.0
     bytes: int = 32 << 20
-    growth: int = 8
+    growth: int = 32
 
 
 class Course:
@@ -45,17 +45,17 @@ class Course:
     Parameters
     ----------
     chunks : the chunk numbers of the task, in any order; ascending order makes the largest batches.
-    whole : one batch over all chunks.
+    first : how many chunks the first batch may have; None: one batch over all chunks.
     """
 
-    def __init__(self, chunks: Sequence[int], *, aim: Aim, whole: bool = False) -> None:
+    def __init__(self, chunks: Sequence[int], *, aim: Aim, first: int | None = None) -> None:
         numbers = np.asarray(chunks, dtype=np.int64)
         self._order = np.argsort(numbers, kind="stable")
         self._numbers: npt.NDArray[np.int64] = numbers[self._order]
         self._left: list[tuple[int, int]] = [(0, max(1, len(numbers)))]
         self._aim = aim
-        self._whole = whole
-        self._wanted = max(1, len(numbers)) if whole else FIRST_BATCH
+        self._whole = first is None
+        self._wanted = max(1, len(numbers) if first is None else first)
 
     @property
     def finished(self) -> bool:
@@ -141,6 +141,8 @@ class Elevator:
 
     def add(self, query: str, course: Course) -> None:
         """A query joins, level with the least served: it neither waits for the others nor has a claim on the past."""
+        if not self._entries:
+            self._head = 0
         served = min((entry.served for entry in self._entries.values()), default=0.0)
         self._count += 1
         self._entries[query] = _Entry(course, served, began=self._count)

@@ -106,9 +106,12 @@ def _parsed(model: TypeAdapter[Parsed], raw: bytes, what: str) -> Parsed:
     try:
         return model.validate_json(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"not a message of {what}: {place}: {first['msg']}") from None
+        raise DataError(f"not a message of {what}: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 @contextlib.contextmanager
@@ -120,6 +123,9 @@ def _told() -> Iterator[None]:
         raise flight.FlightServerError(error.message[:500], failure_of(error).encode()) from None
     except (flight.FlightError, StopIteration, GeneratorExit):
         raise
+    except ValidationError as error:
+        told = DataError(f"not a message that a worker takes: {_first(error)}")
+        raise flight.FlightServerError(told.message[:500], failure_of(told).encode()) from None
     except Exception as error:
         log.exception("unforeseen failure")
         told = QservError(f"the worker failed: {type(error).__name__}: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import threading
 from pathlib import Path
@@ -13,6 +14,8 @@ import pyarrow.parquet as pq
 from qserv.catalog.errors import WorkerFailed
 from qserv.catalog.messages import QuerySource, QueryTask
 from qserv.worker.lanes import Parameters
+
+_SAMPLE = 4
 
 
 class EmptyFiles:
@@ -63,6 +66,18 @@ class ChunkStatement:
                 place += 1
             found[f"s{index}"] = files or [self._no_rows(source)]
         return found
+
+    def chunk_bytes(self) -> int:
+        """The mean size of the files of a few chunks, spread over the task; a missing file counts as none."""
+        step = max(1, len(self._task.chunks) // _SAMPLE)
+        picked = range(0, len(self._task.chunks), step)
+        total = 0
+        for chunk in picked:
+            for paths in self.parameters(chunk, 1).values():
+                for path in paths:
+                    with contextlib.suppress(FileNotFoundError):
+                        total += Path(path).stat().st_size
+        return total // max(1, len(picked))
 
     def _no_rows(self, source: QuerySource) -> str:
         if source.schema_ipc is None:

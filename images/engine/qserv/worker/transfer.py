@@ -14,6 +14,7 @@ from qserv.catalog.flight import WorkerClient
 from qserv.catalog.messages import Fetch, Inventory, Verified, Verify
 from qserv.storage import files
 from qserv.worker import failures, metrics
+from qserv.worker.store import Store
 
 BLOCK = 1 << 20
 """Bytes of a file in one message."""
@@ -24,8 +25,8 @@ _SCHEMA = pa.schema([pa.field("bytes", pa.binary(), nullable=False)])
 class FileSource:
     """Reads this worker's files for others."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def stream(self, path: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The bytes of a stored file, in blocks.
@@ -35,7 +36,7 @@ class FileSource:
         FileMissing, DataError
             Where it is not there, or the path is not one of a stored file.
         """
-        found = files.existing(self._data_dir, path)
+        found = files.existing(self._store.root, path)
         if files.FileName.parse(found.name) is None:
             raise FileMissing(f"{path} is not a stored file", path=path)
         return _SCHEMA, self._blocks(found, path)
@@ -50,15 +51,15 @@ class FileSource:
             raise failures.of_disk(error, path) from None
 
     def inventory(self, prefix: str) -> Inventory:
-        found = tuple(sorted(files.inventory(self._data_dir, prefix)))
-        return Inventory(prefix=prefix, files=found)
+        """The files that the disk has now."""
+        return Inventory(prefix=prefix, files=self._store.list(prefix))
 
     def verify(self, wish: Verify) -> Verified:
         """The sums of files, read anew from the disk; one that cannot be read counts as not there."""
         sums: dict[str, str | None] = {}
         for path in wish.paths:
             try:
-                sums[path] = files.sum_of(files.existing(self._data_dir, path))
+                sums[path] = files.sum_of(files.existing(self._store.root, path))
             except (FileMissing, OSError):
                 sums[path] = None
         return Verified(sums=sums)
@@ -90,8 +91,8 @@ class Copier:
     stopping : set when the process ends; copies stop then.
     """
 
-    def __init__(self, data_dir: Path, client: Callable[[str], WorkerClient], stopping: threading.Event) -> None:
-        self._data_dir = data_dir
+    def __init__(self, store: Store, client: Callable[[str], WorkerClient], stopping: threading.Event) -> None:
+        self._store = store
         self._client = client
         self._stopping = stopping
 
@@ -110,14 +111,15 @@ class Copier:
                 self._copy(source, path, sha256, size, pace)
 
     def _whole(self, path: str, sha256: str, size: int) -> bool:
-        place = files.resolve(self._data_dir, path)
+        place = files.resolve(self._store.root, path)
         return place.is_file() and place.stat().st_size == size and files.sum_of(place) == sha256
 
     def _copy(self, source: WorkerClient, path: str, sha256: str, size: int, pace: Pace) -> None:
+        def receive() -> files.StoredFile:
+            return files.receive(self._store.root, path, sha256, size, self._paced(source.file(path), pace))
+
         try:
-            files.receive(self._data_dir, path, sha256, size, self._paced(source.file(path), pace))
-        except OSError as error:
-            raise failures.of_disk(error, path) from None
+            self._store.publish(receive, path)
         except QservError as error:
             error.details.setdefault("path", path)
             raise

@@ -1,0 +1,53 @@
+"""Look-ups in the director index partitions that this worker holds."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from qserv.catalog.errors import DataError
+from qserv.catalog.messages import LookupHeader
+from qserv.storage import files
+from qserv.storage.index import IndexReader
+from qserv.worker import metrics
+from qserv.worker.store import Store
+
+
+class Lookups:
+    """Answers ``lookup`` from mapped index files. Thread-safe."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._reader = IndexReader()
+
+    def find(self, header: LookupHeader, keys: pa.Array | None) -> pa.Table:
+        """Places of keys, or the distinct chunks of a range; see :class:`LookupHeader`.
+
+        Raises
+        ------
+        FileMissing
+            Where a file is not here.
+        """
+        metrics.LOOKUPS.inc()
+        paths = [files.existing(self._store.root, path) for path in header.paths]
+        if header.low is not None or header.high is not None:
+            return self._reader.chunks_between(paths, header.low, header.high)
+        if keys is None:
+            raise DataError("a look-up needs keys, or a range of keys")
+        return self._reader.lookup(paths, keys)
+
+    def answer(self, body: bytes) -> pa.Buffer:
+        """The action: a header line, then the keys as an Arrow stream; answers an Arrow stream."""
+        line, _, rest = body.partition(b"\n")
+        header = LookupHeader.model_validate_json(line)
+        keys = None
+        if rest:
+            keys = pa.ipc.open_stream(rest).read_all().column(0).combine_chunks()
+        found = self.find(header, keys)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, found.schema) as writer:
+            writer.write_table(found)
+        return sink.getvalue()
+
+    def forget(self, paths: tuple[str, ...]) -> None:
+        """Let go of files that are about to be removed."""
+        self._reader.forget([files.resolve(self._store.root, path) for path in paths])

@@ -1,0 +1,36 @@
+"""``qserv worker``: runs until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+from qserv.catalog import logs
+from qserv.catalog.settings import WorkerSettings
+from qserv.worker.worker import Worker
+
+
+def run(settings: WorkerSettings) -> None:
+    """Serve in the foreground.
+
+    Raises
+    ------
+    Conflict
+        Where the data folder or a port is another process's.
+    WrongCluster
+        Where the data folder belongs to another cluster.
+    """
+    logs.configure("worker", settings.log_level)
+    worker = Worker(settings)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        worker.ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    try:
+        worker.ended.wait()
+    finally:
+        worker.close()
+    if worker.failure is not None:
+        raise worker.failure

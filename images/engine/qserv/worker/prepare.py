@@ -1,0 +1,192 @@
+"""Staged rows become files: what a worker does when a transaction commits.
+
+Each unit whose primary is this worker gets its files: rows gathered from the staging logs, sorted, written, synced. The
+same rows give the same bytes and so the same names: asked again, it makes nothing new.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from qserv.catalog import logs
+from qserv.catalog.errors import QservError
+from qserv.catalog.messages import Prepare, Prepared, StagedUnit, TableFacts
+from qserv.catalog.model import FileKind, TableKind, UnitKind
+from qserv.storage import files
+from qserv.storage.chunkfile import write_chunk
+from qserv.storage.files import StoredFile, folder_of
+from qserv.storage.index import write_index
+from qserv.storage.schema import stored_schema
+from qserv.worker.declared import with_declared
+from qserv.worker.staging import WHOLE, Staged, Staging
+from qserv.worker.store import Store
+
+THREADS = 2
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A file to write. ``number`` is the unit's; ``staged`` None: a file of no rows."""
+
+    facts: TableFacts
+    kind: FileKind
+    unit: UnitKind
+    number: int
+    staged: Staged | None
+    run: int
+
+
+class Preparer:
+    """Writes the files of transactions. A transaction that is asked for again while it is written is written once."""
+
+    def __init__(self, staging: Staging, store: Store) -> None:
+        self._staging = staging
+        self._store = store
+        self._lock = threading.Lock()
+        self._running: dict[tuple[int, tuple[tuple[int, int], ...]], Future[Prepared]] = {}
+        self._stopping = threading.Event()
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="prepare")
+
+    def prepare(self, wish: Prepare) -> Prepared:
+        """Write all units' files; answers when they are synced.
+
+        Raises
+        ------
+        DuplicateKey
+            Where a key of a director is there more than once.
+        DiskFull, WorkerFailed
+            Where the disk fails. Files written so far stay until the transaction is discarded.
+        """
+        key = (wish.transaction, tuple(sorted(wish.contributions)))
+        with self._lock:
+            future = self._running.get(key)
+            mine = future is None
+            if future is None:
+                future = self._running[key] = Future()
+        if not mine:
+            return future.result()
+        try:
+            prepared = self._write(wish)
+            future.set_result(prepared)
+            return prepared
+        except BaseException as error:
+            future.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                self._running.pop(key, None)
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _write(self, wish: Prepare) -> Prepared:
+        began = time.monotonic()
+        contributions = frozenset(wish.contributions)
+        jobs = [
+            job
+            for facts in map(with_declared, wish.tables)
+            for job in self._jobs(wish.transaction, facts, contributions)
+        ]
+        pending = [self._pool.submit(self._do, wish, job) for job in jobs]
+        try:
+            written = tuple(future.result() for future in pending)
+        except BaseException:
+            for future in pending:
+                future.cancel()
+            for future in pending:
+                if not future.cancelled():
+                    future.exception()
+            raise
+        log.info(
+            "prepared",
+            transaction=wish.transaction,
+            files=len(written),
+            rows=sum(file.rows for file in written),
+            bytes=sum(file.bytes for file in written),
+            seconds=round(time.monotonic() - began, 3),
+        )
+        return Prepared(files=written)
+
+    def _jobs(self, transaction: int, facts: TableFacts, contributions: frozenset[tuple[int, int]]) -> Iterator[_Job]:
+        def staged(kind: FileKind) -> Staged | None:
+            return self._staging.staged(transaction, facts.database, facts.spec.name, kind, contributions)
+
+        main = staged(FileKind.MAIN)
+        if facts.spec.kind is TableKind.REPLICATED:
+            if main is not None and main.units:
+                yield _Job(facts, FileKind.MAIN, UnitKind.FULL, facts.id, main, WHOLE)
+            return
+        main_units = main.units if main is not None else frozenset()
+        for number in sorted(main_units):
+            yield _Job(facts, FileKind.MAIN, UnitKind.CHUNK, number, main, number)
+        if facts.spec.kind is not TableKind.DIRECTOR:
+            return
+        overlap = staged(FileKind.OVERLAP)
+        overlap_units = overlap.units if overlap is not None else frozenset()
+        for number in sorted(main_units | overlap_units):
+            yield _Job(facts, FileKind.OVERLAP, UnitKind.CHUNK, number, overlap, number)
+        index = staged(FileKind.INDEX)
+        for number in sorted(index.units) if index is not None else ():
+            yield _Job(facts, FileKind.INDEX, UnitKind.INDEX, number, index, number)
+
+    def _do(self, wish: Prepare, job: _Job) -> StagedUnit:
+        if self._stopping.is_set():
+            raise QservError("the worker is shutting down")
+        parts = job.staged.rows(job.run) if job.staged is not None else []
+        write = self._index_writer if job.kind is FileKind.INDEX else self._chunk_writer
+        folder = folder_of(job.facts.database, job.facts.spec.name, job.unit, job.number)
+        stored = self._store.publish(lambda: write(wish, job, parts), f"{folder}/{job.kind}")
+        return StagedUnit(
+            table=job.facts.id,
+            kind=job.kind,
+            unit=job.unit,
+            number=job.number,
+            path=stored.path,
+            sha256=stored.sha256,
+            rows=sum(part.num_rows for part in parts),
+            bytes=stored.bytes,
+        )
+
+    def _chunk_writer(self, wish: Prepare, job: _Job, parts: list[pa.Table]) -> StoredFile:
+        spec = job.facts.spec
+        return write_chunk(
+            self._store.root,
+            job.facts.database,
+            spec.name,
+            job.unit,
+            job.number,
+            job.kind,
+            wish.transaction,
+            parts,
+            stored_schema(spec, job.kind),
+            spec.key,
+        )
+
+    def _index_writer(self, wish: Prepare, job: _Job, parts: list[pa.Table]) -> StoredFile:
+        return write_index(
+            self._store.root,
+            job.facts.database,
+            job.facts.spec.name,
+            job.number,
+            wish.transaction,
+            parts,
+            unique=job.facts.spec.unique,
+            existing=self._existing(wish, job) if job.facts.spec.unique else (),
+        )
+
+    def _existing(self, wish: Prepare, job: _Job) -> list[Path]:
+        """The partition's committed files. A name without folders is one of the partition's own folder."""
+        folder = folder_of(job.facts.database, job.facts.spec.name, job.unit, job.number)
+        named = wish.existing_index.get(f"{job.facts.id}/{job.number}", ())
+        paths = [name if "/" in name else f"{folder}/{name}" for name in named]
+        return [files.existing(self._store.root, path) for path in paths]

@@ -1,0 +1,188 @@
+"""A worker as a whole: its parts, made in order, and ended in reverse."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import pyarrow as pa
+
+from qserv.catalog import logs
+from qserv.catalog.errors import Conflict, QservError
+from qserv.catalog.messages import (
+    Cancel,
+    Contribute,
+    ContributionKey,
+    Discard,
+    Fetch,
+    Inventory,
+    Message,
+    Prepare,
+    Verify,
+)
+from qserv.catalog.rest import Controller
+from qserv.catalog.settings import WorkerSettings
+from qserv.catalog.trust import Trust
+from qserv.worker.contributions import Contributions
+from qserv.worker.http import HttpPort
+from qserv.worker.identity import Disk
+from qserv.worker.lookups import Lookups
+from qserv.worker.membership import Membership
+from qserv.worker.peers import Peers
+from qserv.worker.prepare import Preparer
+from qserv.worker.queries import Queries
+from qserv.worker.service import Handler, WorkerService
+from qserv.worker.staging import Staging
+from qserv.worker.store import Store
+from qserv.worker.transfer import Copier, FileSource
+
+Wish = TypeVar("Wish", bound=Message)
+
+_BEAT_PATIENCE = 2.0
+
+log = logs.get(__name__)
+
+
+class Worker:
+    """Serves from when it is made until :meth:`close`.
+
+    Attributes
+    ----------
+    flight, http : addresses (host:port) where others reach it.
+    ended : set when it cannot go on; ``failure`` says why.
+    """
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self.ended = threading.Event()
+        self.failure: QservError | None = None
+        trust = Trust.from_settings(settings)
+        self._disk = Disk(settings.data_dir)
+        scratch = self._disk.private / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        self._store = Store(settings.data_dir, settings.capacity)
+        found = self._store.load()
+        self._stopping = threading.Event()
+        self._staging = Staging(self._disk.private / "staging")
+        self._peers = Peers(trust)
+        self._controller = Controller(settings.controllers, trust)
+        self._beats = Controller(settings.controllers, trust, patience=_BEAT_PATIENCE, timeout=5.0)
+        self._lookups = Lookups(self._store)
+        self._preparer = Preparer(self._staging, self._store)
+        self._files = FileSource(self._store)
+        self._copier = Copier(self._store, self._peers.client, self._stopping)
+        self._contributions = Contributions(
+            settings.name,
+            self._controller,
+            self._peers,
+            self._staging,
+            self._lookups.find,
+            spool=scratch / "spool",
+            memory=settings.ingest_memory_limit,
+        )
+        self._queries = Queries(settings, settings.data_dir, scratch)
+        self._service = self._listen(trust)
+        self._http = HttpPort(
+            settings.host, settings.http_port, trust, ready=lambda: self.ready, running=lambda: self._queries.running
+        )
+        self.flight = f"{settings.reachable}:{self._service.port}"
+        self.http = f"{settings.reachable}:{self._http.port}"
+        self._membership = Membership(
+            settings.name,
+            settings.domain,
+            flight=self.flight,
+            http=self.http,
+            controller=self._beats,
+            disk=self._disk,
+            store=self._store,
+            discard=self._discard_transaction,
+            refused=self._refuse,
+        )
+        self._membership.start()
+        log.info("serving", name=settings.name, flight=self.flight, http=self.http, files=found)
+
+    @property
+    def ready(self) -> bool:
+        return self._membership.registered and not self._stopping.is_set()
+
+    def close(self) -> None:
+        """Stop queries and contributions, and end; committed files stay, staged rows are void."""
+        self._stopping.set()
+        self._membership.stop()
+        self._contributions.close()
+        self._queries.close()
+        self._preparer.close()
+        self._service.shutdown()
+        self._http.close()
+        self._staging.close()
+        self._peers.close()
+        self._controller.close()
+        self._beats.close()
+        self._disk.close()
+        log.info("ended", name=self._settings.name)
+
+    def _listen(self, trust: Trust) -> WorkerService:
+        host, port = self._settings.host, self._settings.flight_port
+        scheme = "grpc+tls" if trust.certificates.cert is not None else "grpc"
+        try:
+            return WorkerService(
+                f"{scheme}://{host}:{port}",
+                trust,
+                queries=self._queries,
+                files=self._files,
+                stage=self._staging.receive,
+                actions=self._actions(),
+            )
+        except (pa.ArrowException, OSError) as error:
+            first = str(error).partition("\n")[0]
+            raise Conflict(f"cannot listen on {host}:{port}: {first}: set another flight_port") from None
+
+    def _actions(self) -> dict[str, Handler]:
+        """What answers each action; the names are those of :mod:`qserv.catalog.messages`."""
+        return {
+            "ping": lambda _body: None,
+            "cancel": _does(Cancel, lambda wish: self._queries.cancel(wish.query)),
+            "lookup": self._lookups.answer,
+            "contribute": _does(Contribute, self._contributions.start),
+            "contribution": _answers(ContributionKey, self._contributions.state),
+            "cancel_contribution": _does(ContributionKey, self._contributions.cancel),
+            "prepare": _answers(Prepare, self._preparer.prepare),
+            "fetch": _does(Fetch, self._copier.fetch),
+            "discard": _does(Discard, self._discard),
+            "inventory": _answers(Inventory, lambda wish: self._files.inventory(wish.prefix)),
+            "verify": _answers(Verify, self._files.verify),
+        }
+
+    def _discard(self, wish: Discard) -> None:
+        if wish.transaction is not None:
+            self._discard_transaction(wish.transaction)
+        if wish.staged is not None:
+            self._staging.discard(wish.staged)
+        if wish.paths:
+            self._lookups.forget(wish.paths)
+            self._store.remove(wish.paths)
+
+    def _discard_transaction(self, transaction: int) -> None:
+        self._contributions.cancel_transaction(transaction)
+        self._staging.discard(transaction)
+        paths = tuple(self._store.of_transaction(transaction))
+        self._lookups.forget(paths)
+        self._store.remove(paths)
+
+    def _refuse(self, error: QservError) -> None:
+        self.failure = error
+        self.ended.set()
+
+
+def _answers(model: type[Wish], work: Callable[[Wish], Message]) -> Handler:
+    return lambda body: work(model.model_validate_json(body or b"{}"))
+
+
+def _does(model: type[Wish], work: Callable[[Wish], object]) -> Handler:
+    def handle(body: bytes) -> None:
+        work(model.model_validate_json(body))
+
+    return handle
