@@ -50,18 +50,24 @@ class CommonTable:
     outside: int
 
 
-def plan(statement: exp.Expr | str, catalog: Catalog, database: str | None, stats: Stats | None = None) -> Plan:
+def plan(
+    statement: exp.Expr | str,
+    catalog: Catalog,
+    database: str | None,
+    stats: Stats | None = None,
+    text: str | None = None,
+) -> Plan:
     """How a statement is answered.
 
     Columns of the result are named as MySQL names them where the statement is given as text; a tree has lost how
-    its expressions were written, so they are then named by how the tree prints.
+    its expressions were written, so they are then named by how the tree prints, or by ``text`` if that is given too.
 
     Raises
     ------
     SqlError
         Where the statement does not parse, names what is not there, or asks for what cannot be answered.
     """
-    names = Names()
+    names = Names() if text is None else Names.of_text(text)
     if isinstance(statement, str):
         names = Names.of_text(statement)
         statement = parse(statement)
