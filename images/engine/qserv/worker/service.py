@@ -124,8 +124,8 @@ def _told() -> Iterator[None]:
     except (flight.FlightError, StopIteration, GeneratorExit):
         raise
     except ValidationError as error:
-        told = DataError(f"not a message that a worker takes: {_first(error)}")
-        raise flight.FlightServerError(told.message[:500], failure_of(told).encode()) from None
+        bad = DataError(f"not a message that a worker takes: {_first(error)}")
+        raise flight.FlightServerError(bad.message[:500], failure_of(bad).encode()) from None
     except Exception as error:
         log.exception("unforeseen failure")
         told = QservError(f"the worker failed: {type(error).__name__}: {error}")
