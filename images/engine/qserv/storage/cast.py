@@ -228,7 +228,10 @@ def _times(values: pa.ChunkedArray, target: SqlType) -> pa.ChunkedArray:
 
 
 def _parsed_times(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    if not pa.types.is_timestamp(kind):
+    if pa.types.is_time(kind):
+        day = pc.binary_join_element_wise("1970-01-01", values, " ")
+        return day.cast(pa.timestamp("us")).cast(kind)
+    if pa.types.is_date(kind):
         return values.cast(kind)
     try:
         return values.cast(kind)

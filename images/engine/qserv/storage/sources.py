@@ -181,7 +181,7 @@ def _copy_http(url: str, target: BinaryIO) -> None:
                         target.seek(0)
                         target.truncate()
                         tag, total = _validator(answer), _length(answer)
-                    for piece in answer.iter_raw(_PIECE):
+                    for piece in answer.iter_raw():  # as it comes: a piece that is being filled would be lost
                         target.write(piece)
             except httpx.TransportError as error:
                 if tries == _TRIES - 1:

@@ -1,0 +1,154 @@
+"""Cutting rows by unit, writing chunk files, and reading them back with the closed DuckDB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from qserv.catalog.errors import DataError
+from qserv.catalog.model import FileKind, UnitKind
+from qserv.sky.chunker import partitioning
+from qserv.sky.overlap import distance_to_chunks
+from qserv.storage.blocks import (
+    PARTITION_COLUMN,
+    Director,
+    cut_director,
+    cut_placed,
+    group_order,
+    slices,
+)
+from qserv.storage.chunkfile import write_chunk, write_empty
+from qserv.storage.index import partition_of
+from qserv.storage.origin import Origin
+
+SKY = partitioning(36, 3)
+DIRECTOR = Director(SKY, 0.2, "objectId", ("ra", "decl"), 7)
+
+
+def director_rows(count: int = 3000, seed: int = 5) -> pa.Table:
+    rng = np.random.default_rng(seed)
+    return pa.table(
+        {
+            "objectId": rng.permutation(count) - count // 2,
+            "ra": rng.uniform(-3.0, 12.0, count),
+            "decl": np.concatenate([rng.uniform(88.0, 90.0, count // 2), rng.uniform(-6.0, 6.0, count - count // 2)]),
+            "chunkId": np.zeros(count, np.int64),  # such columns of the input are replaced
+            "name": [f"o{index}" for index in range(count)],
+        }
+    )
+
+
+def test_a_directors_rows_are_cut_into_main_overlap_and_index() -> None:
+    rows = director_rows()
+    cut = cut_director(rows, DIRECTOR)
+    assert cut.main.column_names == ["objectId", "ra", "decl", "name", "chunkId", "subChunkId"]
+    assert cut.overlap is not None
+    assert cut.overlap.column_names == [*cut.main.column_names, "hostChunkId"]
+
+    chunk, subchunk = SKY.locate(rows["ra"].to_numpy(), rows["decl"].to_numpy())
+    expected = dict(zip(rows["objectId"].to_pylist(), zip(chunk.tolist(), subchunk.tolist(), strict=True), strict=True))
+    places = zip(cut.main["chunkId"].to_pylist(), cut.main["subChunkId"].to_pylist(), strict=True)
+    assert dict(zip(cut.main["objectId"].to_pylist(), places, strict=True)) == expected
+    assert (np.diff(cut.main["chunkId"].to_numpy()) >= 0).all()
+
+    host = cut.overlap["hostChunkId"].to_numpy()
+    assert (np.diff(host) >= 0).all()
+    assert (host != cut.overlap["chunkId"].to_numpy()).all()
+    apart = distance_to_chunks(SKY, cut.overlap["ra"].to_numpy(), cut.overlap["decl"].to_numpy(), host)
+    assert apart.max() <= 0.2 + 2e-9
+    assert apart.min() >= 0.0
+
+    assert cut.index is not None
+    keys = cut.index["key"].to_numpy()
+    assert sorted(keys.tolist()) == sorted(rows["objectId"].to_pylist())
+    assert (cut.index[PARTITION_COLUMN].to_numpy() == partition_of(keys, 7)).all()
+    found = zip(cut.index["chunkId"].to_pylist(), cut.index["subChunkId"].to_pylist(), strict=True)
+    assert dict(zip(keys.tolist(), found, strict=True)) == expected
+
+
+def test_slices_are_the_runs_of_a_sorted_block() -> None:
+    block = pa.table({"chunkId": pa.array([3, 3, 5, 9, 9, 9], pa.int32())})
+    assert list(slices(block, "chunkId")) == [(3, 0, 2), (5, 2, 1), (9, 3, 3)]
+    assert list(slices(block.slice(0, 0), "chunkId")) == []
+
+
+@pytest.mark.parametrize("distinct", [5, 70_000])
+def test_the_order_of_units_is_stable(distinct: int) -> None:
+    units = np.random.default_rng(1).integers(0, distinct, 150_000).astype(np.int32)
+    assert (group_order(units, distinct) == np.argsort(units, kind="stable")).all()
+
+
+def test_no_rows_are_cut_into_none() -> None:
+    cut = cut_director(director_rows().slice(0, 0), DIRECTOR)
+    assert cut.overlap is not None
+    assert cut.index is not None
+    assert cut.main.num_rows == cut.overlap.num_rows == cut.index.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("ra", None, "column 'ra': a position must not be NULL"),
+        ("ra", float("nan"), "column 'ra': nan is not a number of degrees within ±360"),
+        ("ra", 361.0, "within ±360"),
+        ("decl", -90.5, "within ±90"),
+        ("objectId", None, "column 'objectId': a director's key must not be NULL"),
+    ],
+)
+def test_a_bad_row_is_named(column: str, value: float | None, message: str) -> None:
+    rows = director_rows(50)
+    values = rows[column].to_pylist()
+    values[17] = value
+    rows = rows.set_column(rows.column_names.index(column), column, pa.array(values, rows[column].type))
+    with pytest.raises(DataError, match=f"stars.parquet, row 1018, .*{message}") as caught:
+        cut_director(rows, DIRECTOR, Origin("stars.parquet", 1000))
+    assert caught.value.details == {"file": "stars.parquet", "row": 1018, "column": column}
+
+
+def test_a_key_that_is_no_integer_is_refused() -> None:
+    rows = director_rows(10)
+    rows = rows.set_column(0, "objectId", rows["objectId"].cast(pa.float64()))
+    with pytest.raises(DataError, match="a director's key is an integer"):
+        cut_director(rows, DIRECTOR)
+
+
+def test_placed_rows_tell_how_far_they_lie_outside() -> None:
+    rows = pa.table({"id": [1, 2, 3], "ra": [7.0, 10.5, None], "decl": [1.0, 2.0, 3.0]})
+    chunk, subchunk = (np.repeat(place, 3) for place in SKY.locate([7.0], [1.0]))
+    cut = cut_placed(rows, chunk, subchunk, SKY, ("ra", "decl"))
+    # the chunk ends at some multiple of its width below 10.5
+    end = float(SKY.boxes(chunk[:1]).lon_high[0])
+    assert cut.margin == pytest.approx(10.5 - end, rel=1e-2)
+    assert cut.overlap is None
+    assert cut.main["id"].to_pylist() == [1, 2, 3]
+    assert cut_placed(rows, chunk, subchunk, SKY).margin == 0.0
+
+
+def test_chunk_files_are_sorted_and_hold_all_rows(tmp_path: Path) -> None:
+    cut = cut_director(director_rows(), DIRECTOR)
+    seen = 0
+    for unit, first, count in slices(cut.main, "chunkId"):
+        part = cut.main.slice(first, count)
+        halves = [part.slice(0, count // 2), part.slice(count // 2)]
+        stored = write_chunk(
+            tmp_path, "sky", "Object", UnitKind.CHUNK, unit, FileKind.MAIN, 3, halves, cut.main.schema, "objectId"
+        )
+        rows = pq.read_table(tmp_path / stored.path, partitioning=None)
+        assert rows.schema.equals(cut.main.schema)
+        order = list(zip(rows["subChunkId"].to_pylist(), rows["objectId"].to_pylist(), strict=True))
+        assert order == sorted(order)
+        assert set(rows["objectId"].to_pylist()) == set(part["objectId"].to_pylist())
+        seen += rows.num_rows
+    assert seen == 3000
+
+
+def test_a_chunk_without_rows_is_a_file_of_none(tmp_path: Path) -> None:
+    schema = cut_director(director_rows(), DIRECTOR).main.schema
+    stored = write_chunk(tmp_path, "sky", "Object", UnitKind.CHUNK, 1, FileKind.OVERLAP, 3, [], schema, "objectId")
+    assert pq.read_table(tmp_path / stored.path, partitioning=None).num_rows == 0
+    write_empty(tmp_path / "empty.parquet", schema)
+    assert pq.read_schema(tmp_path / "empty.parquet").equals(schema)
