@@ -102,8 +102,7 @@ class Block:
         self.items = self._items()
         self.aliases = {item.name.casefold(): item for item in reversed(self.items) if self._aliased(item)}
         group = select.args.get("group")
-        if group is not None and any(group.args.get(each) for each in ("rollup", "cube", "grouping_sets", "totals")):
-            raise Unsupported("GROUP BY WITH ROLLUP is not supported")
+        self.rollup = group is not None and bool(group.args.get("rollup"))
         self.group: list[exp.Expr] = group.expressions if group is not None else []
         self.order: list[exp.Ordered] = (select.args.get("order") or exp.Order()).expressions
         self.having = select.args["having"].this if select.args.get("having") is not None else None
@@ -142,7 +141,7 @@ class Block:
 
     def _items(self) -> list[Item]:
         found: list[Item] = []
-        for node in self.select.expressions:
+        for node, written in zip(self.select.expressions, self.planner.written_names(self.select), strict=True):
             if isinstance(node, exp.Star):
                 if not self.scope.relations:
                     raise Unsupported("No tables used")
@@ -153,7 +152,7 @@ class Block:
             elif isinstance(node, exp.Alias):
                 found.append(Item(node.alias, node.this))
             else:
-                found.append(Item(self.planner.written_name(node), node))
+                found.append(Item(written, node))
         return found
 
     def write(self) -> Written:
@@ -253,7 +252,8 @@ class Block:
                 continue
             keys.append(OrderKey(f"o{len(extra)}", bool(each.args.get("desc"))))
             extra.append(key(value))
-        closing = f" GROUP BY {', '.join(dict.fromkeys(names))}" if names else ""
+        listed = ", ".join(dict.fromkeys(names))
+        closing = f" GROUP BY {f'ROLLUP ({listed})' if self.rollup else listed}" if names else ""
         if self.having is not None:
             closing += f" HAVING {boolean(self._outer('having clause').value(self.having))}"
         columns = tuple((item.name, value.type) for item, value in zip(self.items, values, strict=True))
@@ -271,7 +271,10 @@ class Block:
         value = self._row_item(item) if item is not None else self._row_translator("group statement").value(node)
         column = self.reduction.key(key(value))
         if value.kind is Kind.TEXT:
-            self.groups[value.sql] = any_value(value, self.reduction)
+            shown = any_value(value, self.reduction)
+            if self.rollup:
+                shown = Value(f"CASE WHEN grouping({column}) = 0 THEN {shown.sql} END", shown.type)
+            self.groups[value.sql] = shown
         else:
             type_ = value.type if value.kind is not Kind.BOOL else INT
             self.groups[value.sql] = Value(column, type_)

@@ -161,10 +161,16 @@ def _from_unixtime(translator: Translator, node: exp.UnixToTime) -> Value:
     return Value(f"make_timestamp(CAST(round({double(value)} * 1000000) AS BIGINT))", DATETIME)
 
 
+_EPOCH_DAY = 719528
+"""TO_DAYS('1970-01-01')."""
+
+
 @handles(exp.DateDiff)
 def _datediff(translator: Translator, node: exp.DateDiff) -> Value:
-    later, earlier = (as_date(_bare(translator, each)) for each in (node.this, node.expression))
-    return Value(f"date_diff('day', {earlier}, {later})", BIGINT)
+    later, earlier = (_bare(translator, each) for each in (node.this, node.expression))
+    if earlier.constant == "0000-01-01":  # how the parser writes TO_DAYS(x) - 1; MySQL has no such day
+        return Value(f"(date_diff('day', DATE '1970-01-01', {as_date(later)}) + {_EPOCH_DAY - 1})", BIGINT)
+    return Value(f"date_diff('day', {as_date(earlier)}, {as_date(later)})", BIGINT)
 
 
 @handles(exp.TimestampDiff)
@@ -230,22 +236,27 @@ def _moved(value: Value, amount: str, unit: str, sign: str) -> Value:
 
 
 _FORMATS = {
-    "a": "%a", "b": "%b", "c": "%-m", "d": "%d", "e": "%-d", "f": "%f", "H": "%H", "h": "%I", "I": "%I", "i": "%M",
-    "j": "%j", "k": "%-H", "l": "%-I", "M": "%B", "m": "%m", "p": "%p", "r": "%I:%M:%S %p", "S": "%S", "s": "%S",
-    "T": "%H:%M:%S", "W": "%A", "w": "%w", "Y": "%Y", "y": "%y", "U": "%U", "u": "%W", "%": "%%",
-}  # fmt: skip
-"""MySQL's letters of DATE_FORMAT, and what strftime calls them."""
+    "r": "%I:%M:%S %p",
+    "%": "%%",
+}
+"""MySQL's letters of DATE_FORMAT that the parser has not yet turned into strftime's."""
+
+_STRFTIME = frozenset("aAbBcdfHIjmMpSUwWyY")
 
 
 def strftime_format(written: str) -> str:
-    """A format of DATE_FORMAT for strftime."""
+    """A format of DATE_FORMAT for strftime. The parser has turned into strftime's those letters that it knows."""
     out, index = "", 0
     while index < len(written):
         if written[index] == "%" and index + 1 < len(written):
             letter = written[index + 1]
-            if letter not in _FORMATS and letter in "DVvXx":
+            if letter == "-":
+                out += written[index : index + 3]
+                index += 3
+                continue
+            if letter in "DVvXx":
                 raise Unsupported(f"%{letter} in a date's format is not supported")
-            out += _FORMATS.get(letter, letter)
+            out += f"%{letter}" if letter in _STRFTIME else _FORMATS.get(letter, letter)
             index += 2
         else:
             out += written[index] if written[index] != "%" else "%%"
@@ -269,7 +280,7 @@ def _str_to_date(translator: Translator, node: exp.StrToDate) -> Value:
         raise Unsupported("STR_TO_DATE takes a constant format")
     shape = strftime_format(str(written.this))
     parsed = f"try_strptime({text(translator.value(node.this))}, {quote(shape)})"
-    if any(letter in str(written.this) for letter in ("%H", "%i", "%s", "%S", "%T", "%h", "%k", "%l", "%f", "%r")):
+    if any(letter in str(written.this) for letter in ("%H", "%M", "%S", "%I", "%-H", "%-I", "%f", "%r")):
         return Value(parsed, DATETIME)
     return Value(f"CAST({parsed} AS DATE)", DATE)
 
@@ -284,11 +295,6 @@ def _extract(translator: Translator, node: exp.Extract) -> Value:
     if unit == "WEEK":
         return Value(f"CAST(strftime({as_date(value)}, '%U') AS INTEGER)", INT)
     return Value(f"{unit.lower()}({as_date(value)})", INT)
-
-
-@function("to_days", least=1)
-def _to_days(value: Value) -> Value:
-    return Value(f"(date_diff('day', DATE '1970-01-01', {as_date(value)}) + 719528)", BIGINT)
 
 
 @function("makedate", least=2)

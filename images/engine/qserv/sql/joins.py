@@ -38,6 +38,8 @@ class FromReader:
         start = select.args.get("from_") or select.args.get("from")
         if start is None:
             return self.found
+        if isinstance(start.this, exp.Table) and start.this.name.lower() == "dual" and not select.args.get("joins"):
+            return self.found
         self._item(start.this, "INNER")
         for join in select.args.get("joins") or []:
             self._join(join)
@@ -61,7 +63,14 @@ class FromReader:
 
     def _join(self, join: exp.Join) -> None:
         side, kind = str(join.args.get("side") or "").upper(), str(join.args.get("kind") or "").upper()
-        if side not in ("", "LEFT", "RIGHT") or kind not in ("", "INNER", "CROSS", "OUTER", "STRAIGHT"):
+        if side not in ("", "LEFT", "RIGHT") or kind not in (
+            "",
+            "INNER",
+            "CROSS",
+            "OUTER",
+            "STRAIGHT",
+            "STRAIGHT_JOIN",
+        ):
             raise Unsupported(f"{side} {kind} JOIN is not supported")
         known = list(self.scope.relations)
         first = len(self.found.sources)
@@ -72,8 +81,20 @@ class FromReader:
         conditions += [self.condition(term, "on clause") for term in terms(join.args.get("on"))]
         if not side:
             self.found.where += conditions
-        else:
+        elif side == "LEFT":
             added[-1].on += conditions
+        else:
+            self._turn_round(conditions)
+
+    def _turn_round(self, conditions: list[Condition]) -> None:
+        """``a RIGHT JOIN b`` is ``b LEFT JOIN a``; their columns stay in the order that was written."""
+        if len(self.found.sources) != 2 or self.found.where:
+            raise Unsupported("RIGHT JOIN is supported between the first two tables: write LEFT JOIN")
+        left, right = self.found.sources
+        self.found.sources = [right, left]
+        left.join, right.join = "LEFT", "INNER"
+        left.relation.optional, right.relation.optional = True, False
+        left.on = conditions
 
     def _shared(self, join: exp.Join, known: list[Relation]) -> list[str]:
         using = [each.name for each in join.args.get("using") or []]

@@ -16,7 +16,7 @@ CREATE OR REPLACE MACRO qserv_integer(s) AS
         coalesce(TRY_CAST(regexp_extract(s, '^\s*([-+]?[0-9]+)', 1) AS BIGINT), 0) END;
 
 -- What equals under utf8mb4_general_ci: no case, no accents, no trailing spaces.
-CREATE OR REPLACE MACRO qserv_fold(s) AS rtrim(upper(strip_accents(s)), ' ');
+CREATE OR REPLACE MACRO qserv_fold(s) AS rtrim(replace(upper(strip_accents(s)), 'ẞ', 'S'), ' ');
 
 CREATE OR REPLACE MACRO qserv_text(x) AS
     CASE WHEN x = 0 THEN '0' ELSE
@@ -91,12 +91,12 @@ CREATE OR REPLACE MACRO qserv_now() AS CAST(now() AT TIME ZONE 'UTC' AS TIMESTAM
 CREATE OR REPLACE MACRO qserv_date_or_time_text(t, given) AS
     CASE WHEN length(given) > 10 THEN qserv_datetime_text(t) ELSE strftime(t, '%Y-%m-%d') END;
 
--- scisql's point-in-region functions: 1 or 0; NULL where an argument is NULL or no such place exists.
+-- scisql's point-in-region functions: 1 or 0, also where an argument is NULL; NULL where no such place exists.
 CREATE OR REPLACE MACRO qserv_on_sphere(lon, lat) AS isfinite(lon) AND abs(lat) <= 90;
 CREATE OR REPLACE MACRO qserv_wrap(lon) AS lon - 360 * floor(lon / 360);
 CREATE OR REPLACE MACRO scisql_s2PtInBox(lon, lat, lon_min, lat_min, lon_max, lat_max) AS
-    CASE WHEN lon IS NULL OR lat IS NULL OR lon_min IS NULL OR lat_min IS NULL OR lon_max IS NULL OR lat_max IS NULL
-            OR NOT isfinite(lon) OR NOT abs(lat) <= 90 THEN NULL
+    CASE WHEN lon IS NULL OR lat IS NULL OR lon_min IS NULL OR lat_min IS NULL OR lon_max IS NULL OR lat_max IS NULL THEN 0
+        WHEN NOT isfinite(lon) OR NOT abs(lat) <= 90 THEN NULL
         WHEN lat < lat_min OR lat > lat_max THEN 0
         WHEN lon_max - lon_min >= 360 THEN 1
         WHEN qserv_wrap(lon_min) <= (CASE WHEN lon_max = 360 THEN 360 ELSE qserv_wrap(lon_max) END) THEN
@@ -104,7 +104,8 @@ CREATE OR REPLACE MACRO scisql_s2PtInBox(lon, lat, lon_min, lat_min, lon_max, la
                 OR (lon_max = 360 AND qserv_wrap(lon) = 0) AS INTEGER)
         ELSE CAST(qserv_wrap(lon) >= qserv_wrap(lon_min) OR qserv_wrap(lon) <= qserv_wrap(lon_max) AS INTEGER) END;
 CREATE OR REPLACE MACRO scisql_s2PtInCircle(lon, lat, center_lon, center_lat, radius) AS
-    CASE WHEN radius >= 0 AND radius <= 180 AND abs(lat) <= 90 AND abs(center_lat) <= 90 AND isfinite(lon) THEN
+    CASE WHEN lon IS NULL OR lat IS NULL OR center_lon IS NULL OR center_lat IS NULL OR radius IS NULL THEN 0
+    WHEN radius >= 0 AND radius <= 180 AND abs(lat) <= 90 AND abs(center_lat) <= 90 AND isfinite(lon) THEN
         CASE WHEN abs(lat - center_lat) > radius + 1e-9 THEN 0
         ELSE CAST(qserv_vincenty(lon - center_lon, center_lat, lat) <= radius AS INTEGER) END END;
 CREATE OR REPLACE MACRO qserv_in_ellipse(dlon, lat, center_lat, major, minor, angle) AS
@@ -116,7 +117,9 @@ CREATE OR REPLACE MACRO qserv_in_ellipse(dlon, lat, center_lat, major, minor, an
             - sin(radians(angle)) * (sin(radians(lat - center_lat)) + 2 * sin(radians(center_lat)) * cos(radians(lat)) * pow(sin(radians(dlon) / 2), 2)))
             / radians(minor / 3600), 2) <= 1;
 CREATE OR REPLACE MACRO scisql_s2PtInEllipse(lon, lat, center_lon, center_lat, major, minor, angle) AS
-    CASE WHEN minor >= 0 AND minor <= major AND major <= 36000 AND abs(lat) <= 90 AND abs(center_lat) <= 90
+    CASE WHEN lon IS NULL OR lat IS NULL OR center_lon IS NULL OR center_lat IS NULL
+        OR major IS NULL OR minor IS NULL OR angle IS NULL THEN 0
+    WHEN minor >= 0 AND minor <= major AND major <= 36000 AND abs(lat) <= 90 AND abs(center_lat) <= 90
             AND isfinite(lon) AND isfinite(center_lon) AND isfinite(angle) THEN
         CASE WHEN abs(lat - center_lat) * 3600 > major * 1.01 THEN 0
         ELSE CAST(qserv_in_ellipse(lon - center_lon, lat, center_lat, major, minor, angle) AS INTEGER) END END;
@@ -127,7 +130,7 @@ CREATE OR REPLACE MACRO qserv_side(lon, lat, lon1, lat1, lon2, lat2) AS
     + cos(radians(lat)) * sin(radians(lon)) * (sin(radians(lat1)) * cos(radians(lat2)) * cos(radians(lon2)) - cos(radians(lat1)) * cos(radians(lon1)) * sin(radians(lat2)))
     + sin(radians(lat)) * cos(radians(lat1)) * cos(radians(lat2)) * sin(radians(lon2 - lon1));
 CREATE OR REPLACE MACRO qserv_in_polygon(lon, lat, lons, lats) AS
-    CASE WHEN lon IS NULL OR lat IS NULL OR NOT isfinite(lon) OR NOT abs(lat) <= 90 THEN NULL
+    CASE WHEN lon IS NULL OR lat IS NULL THEN 0 WHEN NOT isfinite(lon) OR NOT abs(lat) <= 90 THEN NULL
     ELSE (SELECT CAST(bool_and(side >= 0) OR bool_and(side <= 0) AS INTEGER) FROM (SELECT unnest(list_transform(range(1, len(lons) + 1), lambda i:
         qserv_side(lon, lat, lons[i], lats[i], lons[i % len(lons) + 1], lats[i % len(lons) + 1]))) AS side)) END;
 

@@ -25,56 +25,82 @@ _ENDING = frozenset(
         TokenType.INTO,
     }
 )
+_MODIFIERS = frozenset(
+    {
+        "DISTINCT",
+        "DISTINCTROW",
+        "ALL",
+        "HIGH_PRIORITY",
+        "STRAIGHT_JOIN",
+        "SQL_SMALL_RESULT",
+        "SQL_BIG_RESULT",
+        "SQL_BUFFER_RESULT",
+        "SQL_CACHE",
+        "SQL_NO_CACHE",
+        "SQL_CALC_FOUND_ROWS",
+    }
+)
 
 
 @dataclass
 class Names:
-    """The texts of all lists of columns of a statement, by the place where their first token begins."""
+    """The texts of the columns of each SELECT of a statement, by how its tree prints them.
 
-    texts: dict[str, str] = field(default_factory=dict)
+    A tree does not know its place in the text; two lists that print alike but are written differently share a text.
+    """
+
+    texts: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
 
     @classmethod
     def of_text(cls, statement: str) -> Names:
-        """The texts of the columns of every SELECT in a statement.
-
-        A text is found again by how its tree prints, since a tree does not know its place.
-        """
+        """Of every SELECT in a statement."""
+        found = cls()
         try:
             tokens = sqlglot.tokenize(statement, read="mysql")
         except sqlglot.errors.SqlglotError:
-            return cls()  # the parser says what is wrong
-        found = cls()
+            return found  # the parser says what is wrong
         for index, token in enumerate(tokens):
             if token.token_type is TokenType.SELECT:
-                for text in _columns(statement, tokens, index + 1):
-                    found._add(text)
+                found._add(_columns(statement, tokens, index + 1))
         return found
 
-    def _add(self, text: str) -> None:
+    def _add(self, texts: list[str]) -> None:
         try:
-            tree = sqlglot.parse_one(f"SELECT {text}", read="mysql")
+            tree = sqlglot.parse_one(f"SELECT {', '.join(texts)}", read="mysql")
         except sqlglot.errors.SqlglotError:
             return
-        if isinstance(tree, exp.Select) and len(tree.expressions) == 1:
-            self.texts.setdefault(tree.expressions[0].sql(dialect="mysql", comments=False), text)
+        if isinstance(tree, exp.Select) and len(tree.expressions) == len(texts):
+            self.texts.setdefault(_printed(tree), texts)
 
-    def of(self, node: exp.Expr) -> str:
-        """The name of an unaliased column."""
-        if isinstance(node, exp.Column):
-            return node.name
-        if isinstance(node, exp.Literal) and node.is_string:
-            return str(node.this)
-        printed = node.sql(dialect="mysql", comments=False)
-        return self.texts.get(printed, printed)
+    def of(self, select: exp.Select) -> list[str]:
+        """The names that columns without an alias have."""
+        printed = _printed(select)
+        texts = self.texts.get(printed, list(printed))
+        return [_named(node, text) for node, text in zip(select.expressions, texts, strict=True)]
+
+
+def _named(node: exp.Expr, text: str) -> str:
+    if isinstance(node, exp.Column):
+        return str(node.name)
+    if isinstance(node, exp.Literal) and node.is_string:
+        return str(node.this)
+    if isinstance(node, exp.Concat) and text[:1] in "'\"":  # strings side by side are one
+        return "".join(str(each.this) for each in node.expressions)
+    return text
+
+
+def _printed(select: exp.Select) -> tuple[str, ...]:
+    return tuple(node.sql(dialect="mysql", comments=False) for node in select.expressions)
 
 
 def _columns(statement: str, tokens: list[Token], start: int) -> list[str]:
     """The texts between the commas of one SELECT."""
     found: list[str] = []
+    while start < len(tokens) and tokens[start].text.upper() in _MODIFIERS:
+        start += 1
     depth, first = 0, start
     for index in range(start, len(tokens) + 1):
-        token = tokens[index] if index < len(tokens) else None
-        kind = token.token_type if token is not None else None
+        kind = tokens[index].token_type if index < len(tokens) else None
         if depth == 0 and (kind is None or kind in _ENDING or kind in _CLOSING or kind is TokenType.COMMA):
             if index > first:
                 found.append(statement[tokens[first].start : tokens[index - 1].end + 1])

@@ -8,13 +8,16 @@ from qserv.catalog.errors import Unsupported
 from qserv.sql.translate import Translator, function, handles
 from qserv.sql.values import (
     BIGINT,
+    BINARY,
     DOUBLE,
     INT,
     INTEGERS,
     TEXT,
+    UBIGINT,
     Kind,
     Type,
     Value,
+    coerced,
     decimal,
     double,
     exact,
@@ -83,7 +86,7 @@ def _cot(translator: Translator, node: exp.Cot) -> Value:
 
 @handles(exp.Pi)
 def _pi(translator: Translator, node: exp.Pi) -> Value:
-    return Value("pi()", DOUBLE)
+    return Value("pi()", Type(Kind.DOUBLE, scale=6))
 
 
 @handles(exp.Pow)
@@ -165,7 +168,7 @@ def _bit_count(translator: Translator, node: exp.BitwiseCount) -> Value:
 
 @function("crc32", least=1)
 def _crc32(value: Value) -> Value:
-    raise Unsupported("CRC32 is not supported: use MD5 or SHA1")
+    return Value(f"qserv_crc32({coerced(value, BINARY)})", UBIGINT)
 
 
 @function("bin", least=1)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from qserv.catalog.errors import Unsupported
+from qserv.catalog.errors import Unsupported, WrongArguments
 from qserv.sql.translate import Translator, handles
 from qserv.sql.values import (
     BIGINT,
@@ -166,8 +166,9 @@ def divided(left: Value, right: Value) -> Value:
     if left.type.digits + shift > MAX_DIGITS or inner > 27:
         return Value(f"CAST({double(left)} / nullif({double(right)}, 0) AS {type_.duckdb})", type_)
     above, below = _unscaled(left), _unscaled(right)
+    unit = f"0.{1:0{inner}d}"
     quotient = f"(({above} * {10**shift}::HUGEINT) // nullif({below}, 0))"
-    return Value(f"(CAST({quotient} AS DECIMAL(38,0)) * CAST('1e-{inner}' AS DECIMAL({inner},{inner})))", type_)
+    return Value(f"(CAST({quotient} AS DECIMAL(38,0)) * CAST('{unit}' AS DECIMAL({inner},{inner})))", type_)
 
 
 def _unscaled(value: Value) -> str:
@@ -197,7 +198,7 @@ def _integer_divide(translator: Translator, node: exp.IntDiv) -> Value:
 def _modulo(translator: Translator, node: exp.Mod) -> Value:
     left, right = number(translator.value(node.this)), number(translator.value(node.expression))
     if Kind.DOUBLE in (left.kind, right.kind):
-        return Value(f"fmod({double(left)}, nullif({double(right)}, 0))", DOUBLE)
+        return Value(f"({double(left)} % nullif({double(right)}, 0))", DOUBLE)
     if Kind.DECIMAL in (left.kind, right.kind):
         scale = max(left.type.scale, right.type.scale)
         type_ = decimal(max(left.type.digits, right.type.digits), scale)
@@ -260,8 +261,22 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
 def _comparison(translator: Translator, node: exp.Binary) -> Value:
     if isinstance(node.this, exp.Tuple) or isinstance(node.expression, exp.Tuple):
         return _tuples(translator, node)
+    if isinstance(node.expression, exp.All | exp.Any):
+        return _quantified(translator, node, node.expression)
     left, right = translator.value(node.this), translator.value(node.expression)
     return compared(left, right, _COMPARISONS[type(node)])
+
+
+def _quantified(translator: Translator, node: exp.Binary, right: exp.All | exp.Any) -> Value:
+    """A comparison with ALL or ANY of the rows of a subquery."""
+    if type(node) is exp.NullSafeEQ:
+        raise Unsupported("<=> does not take ALL or ANY")
+    rows = translator.planner.subquery(right.this, translator.scope)
+    if len(rows.columns) != 1:
+        raise WrongArguments("Operand should contain 1 column(s)")
+    first, second = comparable(translator.value(node.this), Value("q.c0", rows.columns[0][1]))
+    quantifier = "ALL" if isinstance(right, exp.All) else "ANY"
+    return Value(f"({first} {_COMPARISONS[type(node)]} {quantifier} (SELECT {second} FROM ({rows.sql}) AS q))", BOOL)
 
 
 def _tuples(translator: Translator, node: exp.Binary) -> Value:
@@ -516,3 +531,9 @@ def _collate(translator: Translator, node: exp.Collate) -> Value:
     if node.expression.name.lower().endswith("_bin"):
         return Value(coerced(value, Type(Kind.BINARY)), Type(Kind.BINARY))
     return value
+
+
+@handles(exp.CurrentSchema)
+def _database(translator: Translator, node: exp.CurrentSchema) -> Value:
+    database = translator.planner.database
+    return Value(quote(database), TEXT) if database else Value("NULL", NULL)

@@ -131,10 +131,10 @@ class Planner:
         try:
             yield used
         finally:
-            self._used.remove(used)
+            self._used.pop()
 
-    def written_name(self, node: exp.Expr) -> str:
-        return self.names.of(node)
+    def written_names(self, select: exp.Select) -> list[str]:
+        return self.names.of(select)
 
     def table(self, node: exp.Table) -> Table:
         """The table of the catalog that is named.

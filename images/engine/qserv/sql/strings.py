@@ -97,8 +97,8 @@ def _substring(translator: Translator, node: exp.Substring) -> Value:
     )
 
 
-@function("mid", least=3)
-def substring(value: Value, start: Value, length: Value | None) -> Value:
+@function("mid", least=2, most=3)
+def substring(value: Value, start: Value, length: Value | None = None) -> Value:
     count = integer(length) if length is not None else "9223372036854775807"
     return Value(f"qserv_substring({text(value)}, {integer(start)}, {count})", TEXT)
 

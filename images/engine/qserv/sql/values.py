@@ -42,7 +42,8 @@ STRINGS = frozenset({Kind.TEXT, Kind.BINARY})
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A MySQL expression's type. ``digits`` and ``scale`` are of exact numbers.
+    """A MySQL expression's type. ``digits`` and ``scale`` are of exact numbers; a DOUBLE has a scale where MySQL
+    shows it with so many decimals, as it does PI().
 
     ``narrow``: the DuckDB type is smaller than the kind's widest (BIGINT, UBIGINT, DOUBLE), so arithmetic must widen.
     """
@@ -235,6 +236,8 @@ def finished(value: Value) -> Value:
         return Value(f"CAST({value.sql} AS {value.type.duckdb})", value.type)
     if value.kind is Kind.NULL:
         return Value("CAST(NULL AS INTEGER)", NULL)
+    if value.kind is Kind.DOUBLE and value.type.scale:
+        return Value(f"round({value.sql}, {value.type.scale})", value.type)
     if value.constant is not None and value.kind in (Kind.INT, Kind.UINT):
         return Value(f"CAST({value.sql} AS {value.type.duckdb})", value.type)
     return value
