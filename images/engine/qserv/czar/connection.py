@@ -330,7 +330,7 @@ class Connection:
             raise Unsupported(f"a client may hold {MAX_PREPARED} prepared statements: close some")
         session = self._current()
         statement, count = await self._in_thread(lambda: statements.prepare(sql))
-        names = await self._in_thread(lambda: session.columns(statement, count)) if statement is not None else ()
+        names = await self._in_thread(lambda: session.columns(statement, count, sql)) if statement is not None else ()
         prepared = Prepared(self._next_prepared, sql, statement, count)
         self._next_prepared += 1
         self._prepared[prepared.id] = prepared

@@ -45,7 +45,15 @@ POINT_CHUNKS = 8
 POINT_BYTES = 256 << 20
 """A leaf of few chunks and few bytes goes to the workers' lane of point queries."""
 
+_PAUSES = (0.3, 1.2)
+"""Seconds after which workers that could not be reached are asked again, when no other replica is left: one that
+restarts is back soon."""
+
 _FATAL = (SqlError, ResourceExhausted, QueryInterrupted, AccessDenied)
+
+
+_ANY = -1
+"""Stands for a chunk where a leaf has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,7 @@ class Dispatch:
     progress: Progress
     _refused: dict[int, frozenset[int]] = field(default_factory=lambda: defaultdict(frozenset))
     _told: dict[int, QservError] = field(default_factory=dict)
+    _rounds: int = 0
 
     def batches(self) -> Iterator[pa.RecordBatch | pa.Schema]:
         """First the schema, then all rows of all chunks, in any order.
@@ -160,7 +169,7 @@ class Dispatch:
         leaf, placement = self.ask.leaf, self.ask.placement
         try:
             if leaf.family is None:
-                return (assign_full(leaf, placement, self._refused[0]),)
+                return (assign_full(leaf, placement, self._refused[_ANY]),)
             return assign(leaf, placement, chunks, self._refused)
         except ChunkUnavailable as error:
             if not self._told:
@@ -173,9 +182,25 @@ class Dispatch:
         name = self.ask.placement.workers[failed.worker].name
         log.warning("worker failed", worker=name, chunks=len(failed.chunks), error=failed.error.message)
         self._told[failed.worker] = failed.error
-        for chunk in failed.chunks or (0,):
+        for chunk in failed.chunks or (_ANY,):
             self._refused[chunk] |= {failed.worker}
-        return self._assign(failed.chunks)
+        try:
+            return self._assign(failed.chunks)
+        except ChunkUnavailable:
+            gone = {worker for worker, error in self._told.items() if isinstance(error, Unavailable)}
+            if not gone or self._rounds == len(_PAUSES):
+                raise
+            self._pause(_PAUSES[self._rounds])
+            self._rounds += 1
+            for chunk in failed.chunks or (_ANY,):
+                self._refused[chunk] -= gone
+            return self._assign(failed.chunks)
+
+    def _pause(self, seconds: float) -> None:
+        woken = threading.Event()
+        with self.permit.stopping(woken.set):
+            woken.wait(seconds)
+        self.permit.check()
 
     def _alone(self, first: Assignment) -> Iterator[pa.RecordBatch | pa.Schema]:
         waiting, named = [first], False

@@ -118,8 +118,9 @@ class Executor:
     def snapshot(self) -> Snapshot:
         return self._metadata.snapshot()
 
-    def plan(self, statement: exp.Expression, catalog: Catalog, database: str | None) -> Plan:
-        return make_plan(statement, catalog, database)
+    def plan(self, statement: exp.Expression, catalog: Catalog, database: str | None, text: str | None = None) -> Plan:
+        """The plan of a statement; ``text``, as the client wrote it, names the columns."""
+        return make_plan(statement, catalog, database, text=text)
 
     def answer(
         self, query: Query, plan: Plan, placement: Placement, queries: Queries, virtual: Virtual | None = None

@@ -127,13 +127,13 @@ class Session:
         self._command(statement)
         return Result()
 
-    def columns(self, statement: exp.Expression, parameters: int) -> tuple[str, ...]:
+    def columns(self, statement: exp.Expression, parameters: int, sql: str) -> tuple[str, ...]:
         """The names of the columns that a prepared statement will answer, where they are known before it runs."""
         try:
             bound = statements.bind(statement, [None] * parameters)
             if isinstance(bound, _QUERIES):
                 snapshot = self._czar.executor.snapshot()
-                return self._plan(self._prepared(bound), snapshot, self._virtual(bound, snapshot)).columns
+                return self._plan(bound, snapshot, self._virtual(bound, snapshot), sql).columns
         except QservError:
             return ()
         return ()
@@ -169,7 +169,7 @@ class Session:
         if target.isdigit() and whole:
             self._czar.queries.close_connection(int(target), self.account)
 
-    def _prepared(self, statement: exp.Expression) -> exp.Expression:
+    def _prepared(self, statement: exp.Expression, text: str = "") -> exp.Expression:
         functions = {
             "DATABASE": lambda: self.database,
             "USER": lambda: f"{self.account.name}@%",
@@ -179,7 +179,7 @@ class Session:
             "LAST_INSERT_ID": lambda: 0,
             "ROW_COUNT": lambda: -1,
         }
-        return statements.answer_session(statement, functions, self._variable, self.own)
+        return statements.answer_session(statement, functions, self._variable, self.own, text)
 
     def _variable(self, name: str) -> Value:
         if name.casefold() in ("warning_count", "error_count"):
@@ -198,14 +198,14 @@ class Session:
             return infoschema.virtual(self._visible(snapshot), snapshot.placement)
         return None
 
-    def _plan(self, statement: exp.Expression, snapshot: Snapshot, virtual: Virtual | None) -> Plan:
+    def _plan(self, statement: exp.Expression, snapshot: Snapshot, virtual: Virtual | None, text: str) -> Plan:
         catalog = virtual.catalog if virtual else self._visible(snapshot)
-        return self._czar.executor.plan(statement, catalog, self.database)
+        return self._czar.executor.plan(self._prepared(statement, text), catalog, self.database, text)
 
     def _select(self, statement: exp.Expression, sql: str) -> Result:
         snapshot = self._czar.executor.snapshot()
         virtual = self._virtual(statement, snapshot)
-        plan = self._plan(self._prepared(statement), snapshot, virtual)
+        plan = self._plan(statement, snapshot, virtual, sql)
         self.warnings = [("Warning", 1105, text) for text in plan.warnings]
         return self._answer(plan, snapshot, sql, virtual)
 
@@ -267,7 +267,7 @@ class Session:
         if not isinstance(target, _QUERIES):
             return self._show(exp.Show(this="COLUMNS", target=exp.to_identifier(target.name), db=target.args.get("db")))
         snapshot = self._czar.executor.snapshot()
-        plan = self._plan(self._prepared(target), snapshot, self._virtual(target, snapshot))
+        plan = self._plan(target, snapshot, self._virtual(target, snapshot), target.sql(dialect="mysql"))
         placement = snapshot.placement
         rows = explain(plan, placement, lambda leaf: self._czar.executor.chunks(leaf, placement))
         return Result(schema=rows.schema, rows=rows)

@@ -13,6 +13,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # they are made by its compiled part
 
 from qserv.catalog.errors import ParseError, Unsupported, WrongArguments
+from qserv.sql.names import Names
 
 Value = bool | int | float | str | bytes | Decimal | dt.date | dt.datetime | dt.timedelta | None
 
@@ -149,15 +150,20 @@ _NODES: dict[str, str] = {
 _SYNONYMS = {"SCHEMA": "DATABASE", "SESSION_USER": "USER", "SYSTEM_USER": "USER"}
 
 
-def _function_name(node: exp.Expression) -> str:
-    """The name of a column that holds a session function, as MySQL gives it."""
-    return "DATABASE()" if isinstance(node, exp.CurrentSchema) else node.sql(dialect="mysql")
-
-
 def answer_session(
-    statement: exp.Expression, functions: Functions, variable: Callable[[str], Value], own: Mapping[str, Value]
+    statement: exp.Expression,
+    functions: Functions,
+    variable: Callable[[str], Value],
+    own: Mapping[str, Value],
+    text: str = "",
 ) -> exp.Expression:
-    """The statement with ``@@variables``, ``@own`` variables and functions such as ``DATABASE()`` as their values."""
+    """The statement with ``@@variables``, ``@own`` variables and functions such as ``DATABASE()`` as their values.
+
+    Columns that were one of these keep their names, as the statement's ``text`` has them.
+    """
+    if not any(isinstance(node, exp.SessionParameter | exp.Parameter | exp.Func) for node in statement.walk()):
+        return statement
+    names = Names.of_text(text)
 
     def value_of(node: exp.Expression) -> exp.Expression:
         value: Value
@@ -175,7 +181,7 @@ def answer_session(
             return node
         found = literal(value)
         if isinstance(node.parent, exp.Select) and node.arg_key == "expressions":
-            return exp.Alias(this=found, alias=exp.to_identifier(_function_name(node), quoted=True))
+            return exp.Alias(this=found, alias=exp.to_identifier(names.of(node), quoted=True))
         return found
 
     return statement.transform(value_of, copy=False)
