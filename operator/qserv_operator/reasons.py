@@ -8,7 +8,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Each with what it means and what to do."""
 
-    def __new__(cls, value: str, meaning: str) -> Reason:
+    def __new__(cls, value: str, meaning: str = "") -> Reason:
         made = str.__new__(cls, value)
         made._value_ = value
         made.meaning = meaning

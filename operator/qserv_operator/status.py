@@ -39,8 +39,6 @@ def engine_findings(snapshot: Snapshot) -> list[Finding]:
     full = [item.name for item in engine.workers.values() if item.capacity and item.free < _FULL * item.capacity]
     if full:
         found.append(degraded(Reason.VOLUME_FULL, f"disks with less than 5 % free: {listed(full)}"))
-    if len(engine.workers) < snapshot.spec.replication.factor <= snapshot.spec.worker.replicas:
-        return found
     if snapshot.spec.replication.factor > snapshot.spec.worker.replicas:
         text = f"{snapshot.spec.worker.replicas} workers cannot hold {snapshot.spec.replication.factor} copies"
         found.append(degraded(Reason.FACTOR_UNMET, text))

@@ -38,7 +38,7 @@ def quantity(text: str) -> float:
         return number
     if unit == "m":
         return number / 1000
-    return number * (1024 if unit.endswith("i") else 1000) ** _POWERS[unit[0]]
+    return number * float((1024 if unit.endswith("i") else 1000) ** _POWERS[unit[0]])
 
 
 def _checked(text: str) -> str:

@@ -106,9 +106,7 @@ class TableSpec(Model):
     orphans: Orphans = Field(
         default=Orphans.REJECT, description="A child without its director and position: an error, or dropped."
     )
-    columns: tuple[ColumnSpec, ...] | None = Field(
-        default=None, max_length=4000, description="Columns; may be absent where the files say (Parquet)."
-    )
+    columns: tuple[ColumnSpec, ...] = Field(min_length=1, max_length=4000, description="The columns to load.")
     source: SourceSpec = Field(description="The files.")
 
 

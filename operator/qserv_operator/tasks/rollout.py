@@ -122,7 +122,7 @@ def next_outdated(found: list[Stage]) -> Stage | None:
 def stop_candidates(snapshot: Snapshot, found: list[Stage], now: float) -> tuple[str, ...]:
     """Workers that a rollout would stop next, in the order in which the engine is to be asked; one while unproven."""
     stage = next_outdated(found)
-    if stage is None or stage.component is not Component.WORKER or _waits(snapshot, stage, now):
+    if stage is None or stage.component is not Component.WORKER or _waits(snapshot, stage):
         return ()
     running = tuple(pod.name for pod in stage.outdated if failure(pod, now) is None)
     return running if _proven(stage, snapshot.answers.canary) else running[:1]
@@ -146,7 +146,7 @@ def _proven(stage: Stage, canary: CanaryFact | None) -> bool:
     return canary is not None and canary.template == stage.hash and canary.ok
 
 
-def _waits(snapshot: Snapshot, stage: Stage, now: float) -> bool:
+def _waits(snapshot: Snapshot, stage: Stage) -> bool:
     """A pod restarted before is not ready yet (or its kind is short of pods): the next one has to wait."""
     fact = snapshot.sets.get(stage.component)
     gone = (fact.replicas if fact else 0) - len(snapshot.pods_of(stage.component))
@@ -217,18 +217,18 @@ def _restart(snapshot: Snapshot, stage: Stage, now: float) -> Task:
     kind = Reason.UPGRADING if _new_image(stage) else Reason.ROLLING_OUT
     if stuck:
         return Task(tuple(steps), (progress(kind, f"{done}; stuck ones are restarted: {listed(_names(stuck))}"),))
-    if _waits(snapshot, stage, now):
+    if _waits(snapshot, stage):
         proving = not _proven(stage, snapshot.answers.canary)
         reason = Reason.CANARY_RUNNING if proving else kind
         return Task(findings=(progress(reason, f"{done}; waits until they are ready"),))
     if stage.component is Component.WORKER:
-        return _restart_workers(snapshot, stage, kind, done, now)
+        return _restart_workers(snapshot, stage, kind, done)
     chosen = stage.outdated[0]
     step = Step((DeletePod(chosen.name, chosen.uid),), Event(kind, f"{chosen.name} is restarted with a new template"))
     return Task((step,), (progress(kind, done),))
 
 
-def _restart_workers(snapshot: Snapshot, stage: Stage, kind: Reason, done: str, now: float) -> Task:
+def _restart_workers(snapshot: Snapshot, stage: Stage, kind: Reason, done: str) -> Task:
     answers = snapshot.answers
     if snapshot.engine is None:
         return Task(findings=(progress(Reason.WAITING_FOR_SAFETY, f"{done}; the engine does not answer"),))

@@ -41,7 +41,7 @@ def _scale_in(snapshot: Snapshot, wanted: int, present: int) -> Task:
     steps = []
     for name in names:
         worker = workers.get(name)
-        if worker is not None and worker.state != "draining":
+        if worker is not None and worker.state in ("online", "read-only"):
             event = Event(Reason.WORKER_DRAINING, f"{name}: {worker.chunks} chunks are moved away, then it goes")
             steps.append(Step((SetWorkerState(name, "draining"),), event))
     empty = _empty_from_top(names, workers)
@@ -55,14 +55,20 @@ def _scale_in(snapshot: Snapshot, wanted: int, present: int) -> Task:
 
 
 def _empty_from_top(names: list[str], workers: Mapping[str, EngineWorker]) -> list[str]:
-    """Of the highest ordinals downwards, the workers that hold nothing and will be given nothing: drained, or never registered."""
+    """From the highest ordinal down, those that hold nothing and will be given nothing: drained, or not registered."""
     empty: list[str] = []
     for name in reversed(names):
         worker = workers.get(name)
-        if worker is not None and (worker.chunks or worker.state != "draining"):
+        if worker is not None and not _dispensable(worker):
             break
         empty.append(name)
     return empty
+
+
+def _dispensable(worker: EngineWorker) -> bool:
+    """It was emptied, or it is lost for long and nothing has its last copy there."""
+    drained = worker.state == "draining" and not worker.chunks
+    return drained or (worker.state == "lost" and not worker.at_risk)
 
 
 def _back_online(snapshot: Snapshot, wanted: int) -> tuple[Step, ...]:
@@ -94,11 +100,12 @@ def _tidy(snapshot: Snapshot, wanted: int) -> tuple[Step, ...]:
     for name, worker in sorted(snapshot.engine.workers.items()):
         if not name.startswith(prefix) or name in pods or ordinal_of(name) < wanted:
             continue
-        if worker.state != "draining" or worker.chunks:
+        if not _dispensable(worker):
             continue
         calls: list[Call] = [SafeToStop((name,))]
         claim = snapshot.claims.get(snapshot.identity.claim(Component.WORKER, ordinal_of(name)))
-        if snapshot.spec.worker.when_scaled is Policy.DELETE and claim is not None and not claim.terminating:
+        drop = snapshot.spec.worker.when_scaled is Policy.DELETE and worker.state == "draining"
+        if drop and claim is not None and not claim.terminating:
             calls.append(DeleteClaim(claim.name, claim.uid))
         calls.append(Forget(name))
         found.append(Step(tuple(calls), Event(Reason.WORKER_REMOVED, f"{name} was emptied and is gone")))

@@ -1,0 +1,113 @@
+"""Metrics of the operator, on port 8080."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from qserv_operator.actions import Outcome
+from qserv_operator.models.status import ClusterStatus
+from qserv_operator.reasons import Reason
+from qserv_operator.snapshot import Snapshot
+
+_CLUSTER = ("namespace", "cluster")
+
+
+class Round:
+    """How one round went."""
+
+    result = "done"
+
+    def outcome(self, outcome: Outcome) -> None:
+        if outcome.lost_lease:
+            self.result = "lost-lease"
+        elif outcome.failures:
+            self.result = "refused"
+
+
+class Metrics:
+    """All metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._rounds = Counter(
+            "qserv_operator_reconciles",
+            "Rounds, by their result: done, refused, lost-lease, error",
+            (*_CLUSTER, "result"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "qserv_operator_reconcile_seconds", "Duration of a round", _CLUSTER, registry=self.registry
+        )
+        self._last = Gauge(
+            "qserv_operator_last_reconcile_timestamp_seconds",
+            "When a round last went well",
+            _CLUSTER,
+            registry=self.registry,
+        )
+        self._actions = Counter(
+            "qserv_operator_actions", "What was done, by kind of call", ("call",), registry=self.registry
+        )
+        self._events = Counter("qserv_operator_events", "Events, by reason", ("reason",), registry=self.registry)
+        self._leader = Gauge("qserv_operator_leader", "1: this operator holds the lease", registry=self.registry)
+        self._chunks = Gauge(
+            "qserv_cluster_chunks",
+            "Chunks by kind: total, at_risk, under_replicated, lost, moving",
+            (*_CLUSTER, "kind"),
+            registry=self.registry,
+        )
+        self._workers = Gauge(
+            "qserv_cluster_workers", "Workers by kind: wanted, ready, lost", (*_CLUSTER, "kind"), registry=self.registry
+        )
+        self._conditions = Gauge(
+            "qserv_cluster_condition",
+            "1 for the reason that a condition has now, by its status",
+            (*_CLUSTER, "type", "status", "reason"),
+            registry=self.registry,
+        )
+
+    @contextmanager
+    def round(self, namespace: str, cluster: str) -> Iterator[Round]:
+        """Measures a round; an exception counts as an error and goes on."""
+        measured = Round()
+        start = time.perf_counter()
+        try:
+            yield measured
+        except Exception:
+            measured.result = "error"
+            raise
+        finally:
+            self._seconds.labels(namespace, cluster).observe(time.perf_counter() - start)
+            self._rounds.labels(namespace, cluster, measured.result).inc()
+            if measured.result == "done":
+                self._last.labels(namespace, cluster).set_to_current_time()
+
+    def leads(self, leads: bool) -> None:
+        self._leader.set(int(leads))
+
+    def action(self, call: str) -> None:
+        self._actions.labels(call).inc()
+
+    def event(self, reason: Reason) -> None:
+        self._events.labels(str(reason)).inc()
+
+    def cluster(self, snapshot: Snapshot, status: ClusterStatus) -> None:
+        """Shows a cluster's status as gauges."""
+        where = (snapshot.identity.namespace, snapshot.identity.name)
+        for kind in ("total", "at_risk", "under_replicated", "lost", "moving"):
+            self._chunks.labels(*where, kind).set(getattr(status.chunks, kind))
+        self._workers.labels(*where, "wanted").set(snapshot.spec.worker.replicas)
+        self._workers.labels(*where, "ready").set(sum(row.ready for row in status.workers))
+        self._workers.labels(*where, "lost").set(sum(bool(row.cause) for row in status.workers))
+        self._conditions.remove_by_labels({"namespace": where[0], "cluster": where[1]})
+        for item in status.conditions:
+            self._conditions.labels(*where, item.type, item.status, item.reason).set(1)
+
+    def gone(self, namespace: str, cluster: str) -> None:
+        """Removes what spoke of a cluster that is gone."""
+        labels = {"namespace": namespace, "cluster": cluster}
+        for metric in (self._rounds, self._seconds, self._last, self._chunks, self._workers, self._conditions):
+            metric.remove_by_labels(labels)
