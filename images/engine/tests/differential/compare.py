@@ -57,11 +57,13 @@ def _equal(one: object, other: object) -> bool:
 
 
 def _place(row: Sequence[object]) -> tuple[object, ...]:
-    """Where a row stands in a multiset: exact values first, then floats by the digits that count."""
-    exact = tuple((value is not None, type(value).__name__, str(value)) for value in row if not _number(value))
-    numbers = tuple(float(f"{float(value):.8g}") for value in row if _number(value))  # type: ignore[arg-type]
-    return (exact, numbers)
+    """Where a row stands in a multiset: exact values first, then doubles by the digits that count."""
+    exact = tuple(_exact(value) for value in row if not isinstance(value, float))
+    doubles = tuple(float(f"{value:.8g}") for value in row if isinstance(value, float))
+    return (exact, doubles)
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float | Decimal)
+def _exact(value: object) -> tuple[str, object]:
+    if isinstance(value, int | Decimal):
+        return ("number", Decimal(value))
+    return (type(value).__name__, str(value))

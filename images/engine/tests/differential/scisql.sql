@@ -54,12 +54,12 @@ RETURN SIGN(
         - SIN(RADIANS(decl1)) * COS(RADIANS(decl2)) * SIN(RADIANS(ra2 - ra)))
     + SIN(RADIANS(decl)) * COS(RADIANS(decl1)) * COS(RADIANS(decl2)) * SIN(RADIANS(ra2 - ra1)));
 
--- A convex polygon of four corners.
+-- A convex polygon of four corners, in either sense; its antipode has all signs turned, and is no part of it.
 CREATE FUNCTION scisql_s2PtInCPoly(
     ra DOUBLE, decl DOUBLE, ra1 DOUBLE, decl1 DOUBLE, ra2 DOUBLE, decl2 DOUBLE,
     ra3 DOUBLE, decl3 DOUBLE, ra4 DOUBLE, decl4 DOUBLE)
 RETURNS INT DETERMINISTIC
-RETURN IF(ra IS NULL OR decl IS NULL, 0,
+RETURN IF(ra IS NULL OR decl IS NULL OR scisql_angSep(ra, decl, ra1, decl1) > 90, 0,
     GREATEST(side(ra, decl, ra1, decl1, ra2, decl2), side(ra, decl, ra2, decl2, ra3, decl3),
         side(ra, decl, ra3, decl3, ra4, decl4), side(ra, decl, ra4, decl4, ra1, decl1)) <= 0
     OR LEAST(side(ra, decl, ra1, decl1, ra2, decl2), side(ra, decl, ra2, decl2, ra3, decl3),

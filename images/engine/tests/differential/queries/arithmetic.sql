@@ -67,7 +67,7 @@ SELECT objectId, LN(gFlux) AS a, LOG10(rFlux) AS b, LOG2(iFlux) AS c, LOG(2, iFl
 SELECT objectId, SIN(RADIANS(ra)) AS a, COS(RADIANS(decl)) AS b, TAN(decl) AS c, DEGREES(ATAN2(decl, ra)) AS d, ATAN(ra) AS e, COT(ra) AS f FROM Object WHERE chunkId < 3;
 
 -- arcs outside of their domain
-SELECT ASIN(2), ACOS(-2), ASIN(0.5), ACOS(0.5), PI();
+SELECT ASIN(2), ACOS(-2), ASIN(0.5), ACOS(0.5), PI() * 1e0;
 
 -- greatest and least
 SELECT objectId, GREATEST(gFlux, rFlux, iFlux) AS a, LEAST(gFlux, rFlux, iFlux) AS b, GREATEST(detections, 10) AS c FROM Object WHERE chunkId < 3;

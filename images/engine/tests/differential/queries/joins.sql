@@ -22,7 +22,7 @@ SELECT * FROM ForcedSource JOIN Object USING (objectId) WHERE objectId = 4333278
 SELECT COUNT(*), AVG(wavelength) FROM Source NATURAL JOIN Filter;
 
 -- grouped over a join
-SELECT o.class, COUNT(*) AS n, AVG(s.psfFlux) AS f FROM Object o JOIN Source s ON s.objectId = o.objectId GROUP BY o.class HAVING n > 10;
+SELECT UPPER(o.class) AS c, COUNT(*) AS n, AVG(s.psfFlux) AS f FROM Object o JOIN Source s ON s.objectId = o.objectId GROUP BY o.class HAVING n > 10;
 
 -- objects without detections
 SELECT o.objectId FROM Object o LEFT JOIN Source s ON o.objectId = s.objectId WHERE s.sourceId IS NULL AND o.chunkId < 100;
@@ -49,7 +49,7 @@ SELECT f.name, COUNT(*) AS n, MIN(s.psfFlux) AS low FROM Source s JOIN Filter f 
 SELECT s.filterId, f.name, COUNT(*) AS n FROM Source s LEFT JOIN Filter f ON s.filterId = f.filterId GROUP BY s.filterId, f.name;
 
 -- three tables
-SELECT o.class, f.name, COUNT(*) AS n FROM Object o JOIN Source s ON o.objectId = s.objectId JOIN Filter f ON f.filterId = s.filterId GROUP BY o.class, f.name;
+SELECT UPPER(o.class) AS c, f.name, COUNT(*) AS n FROM Object o JOIN Source s ON o.objectId = s.objectId JOIN Filter f ON f.filterId = s.filterId GROUP BY o.class, f.name;
 
 -- a replicated table of another database
 SELECT COUNT(*), MIN(n.name) FROM Object o JOIN ongc.Object n ON n.id = o.detections;
@@ -79,7 +79,7 @@ SELECT m.rank, g.mag FROM ObjectStar m JOIN gaia.Star g ON g.source_id = m.sourc
 SELECT m.rank, o.ra, g.ra, o.rMag, g.mag FROM Object o JOIN ObjectStar m ON o.objectId = m.objectId JOIN gaia.Star g ON g.source_id = m.source_id;
 
 -- a match with both directors, filtered and grouped
-SELECT o.class, COUNT(*) AS n, AVG(g.mag) AS mag FROM ObjectStar m, Object o, gaia.Star g WHERE m.objectId = o.objectId AND m.source_id = g.source_id AND m.distance < 0.005 GROUP BY o.class;
+SELECT UPPER(o.class) AS c, COUNT(*) AS n, AVG(g.mag) AS mag FROM ObjectStar m, Object o, gaia.Star g WHERE m.objectId = o.objectId AND m.source_id = g.source_id AND m.distance < 0.005 GROUP BY o.class;
 
 -- a match, a director and its child
 SELECT COUNT(*), AVG(s.psfFlux) FROM ObjectStar m JOIN Object o ON m.objectId = o.objectId JOIN Source s ON s.objectId = o.objectId;

@@ -74,7 +74,7 @@ SELECT objectId, SUM(detections) OVER (ORDER BY objectId) AS running FROM Object
 SELECT sourceId, midPoint - LAG(midPoint) OVER (PARTITION BY objectId ORDER BY midPoint, sourceId) AS gap FROM Source WHERE objectId BETWEEN 433327840428032 AND 433327840428332;
 
 -- a window: the share of the whole
-SELECT class, COUNT(*) / SUM(COUNT(*)) OVER () AS share FROM Object WHERE class IS NOT NULL GROUP BY UPPER(class);
+SELECT UPPER(class) AS c, COUNT(*) / SUM(COUNT(*)) OVER () AS share FROM Object WHERE class IS NOT NULL GROUP BY UPPER(class);
 
 -- the brightest of each class
 SELECT objectId, c FROM (SELECT objectId, UPPER(class) AS c, ROW_NUMBER() OVER (PARTITION BY class ORDER BY iFlux DESC) AS r FROM Object WHERE class IS NOT NULL) t WHERE r <= 2;

@@ -56,9 +56,9 @@ SELECT COUNT(*), AVG(rMag) FROM Object WHERE qserv_areaspec_box(266, -31, 269, -
 SELECT COUNT(*), AVG(rMag) FROM Object WHERE scisql_s2PtInBox(ra, decl, 266, -31, 269, -28) = 1 AND class = 'gal' AND rMag < 22;
 
 -- a restrictor and a group
-SELECT class, COUNT(*) AS n FROM Object WHERE qserv_areaspec_circle(267.5, -29.5, 1) GROUP BY class;
+SELECT UPPER(class) AS c, COUNT(*) AS n FROM Object WHERE qserv_areaspec_circle(267.5, -29.5, 1) GROUP BY class;
 -- mariadb
-SELECT class, COUNT(*) AS n FROM Object WHERE scisql_s2PtInCircle(ra, decl, 267.5, -29.5, 1) = 1 GROUP BY class;
+SELECT UPPER(class) AS c, COUNT(*) AS n FROM Object WHERE scisql_s2PtInCircle(ra, decl, 267.5, -29.5, 1) = 1 GROUP BY class;
 
 -- a restrictor over a join is for the director
 SELECT COUNT(*), AVG(s.psfFlux) FROM Object o JOIN Source s ON o.objectId = s.objectId WHERE qserv_areaspec_box(266, -31, 268, -29);

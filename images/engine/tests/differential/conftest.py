@@ -1,0 +1,57 @@
+"""One MariaDB and one local cluster with the same rows, for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow.parquet as pq
+import pytest
+from bench.cluster import Cluster, running
+from differential import peer
+from differential.samples import Sample, samples
+from pymysql.connections import Connection
+from qserv.catalog.spec import SourceSpec
+from qserv.ingest.specfile import write_spec
+
+
+class Server(Protocol):
+    def connect(self, database: str | None = None) -> Connection: ...
+
+
+@pytest.fixture(scope="session")
+def theirs(mariadb: Server) -> Iterator[Connection]:
+    """A connection to MariaDB."""
+    with mariadb.connect() as connection:
+        peer.load(connection, samples())
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three workers that hold every chunk twice."""
+    folder = tmp_path_factory.mktemp("differential")
+    with running(folder / "cluster") as found:
+        for sample in samples():
+            found.load(write_sample(folder / sample.spec.database, sample))
+        yield found
+
+
+@pytest.fixture(scope="session")
+def ours(cluster: Cluster) -> Iterator[Connection]:
+    """A connection to the czar."""
+    with cluster.connect() as connection:
+        yield connection
+
+
+def write_sample(folder: Path, sample: Sample) -> Path:
+    """Write a sample as Parquet files with their load spec; the spec's path."""
+    folder.mkdir()
+    tables = []
+    for table in sample.spec.tables:
+        pq.write_table(sample.rows[table.name], folder / f"{table.name}.parquet")
+        tables.append(table.model_copy(update={"source": SourceSpec(path=f"{table.name}.parquet")}))
+    spec = folder / "spec.yaml"
+    write_spec(spec, sample.spec.model_copy(update={"tables": tuple(tables)}))
+    return spec
