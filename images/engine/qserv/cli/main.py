@@ -1,0 +1,308 @@
+"""The command line ``qserv``. What a command needs is imported when it runs, so that ``--help`` is there at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
+    from qserv.cli.home import Home
+
+app = typer.Typer(
+    name="qserv",
+    help="A sky-survey SQL database on a cluster of ordinary nodes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+local_app = typer.Typer(help="A cluster on this machine.", no_args_is_help=True)
+account_app = typer.Typer(help="Accounts of people.", no_args_is_help=True)
+app.add_typer(local_app, name="local")
+app.add_typer(account_app, name="account")
+
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="Folder of the local cluster.", envvar="QSERV_HOME", show_envvar=True)
+]
+PROCESS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Errors that a user can cause, as one line, and a status of 1."""
+    from qserv.catalog.errors import QservError
+
+    try:
+        yield
+    except QservError as error:
+        typer.secho(f"{error.code}: {error.message}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(1) from error
+    except BrokenPipeError as error:
+        # Whoever read the output has enough; what Python would still flush at its end has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from error
+
+
+def home_of(path: Path | None) -> Home:
+    from qserv.cli.home import Home
+
+    return Home(path) if path is not None else Home.default()
+
+
+@local_app.command("up")
+def local_up(
+    home: HomeOption = None,
+    workers: Annotated[int, typer.Option(min=1, max=64)] = 3,
+    mysql_port: Annotated[int, typer.Option(help="MySQL port; 0: the one of before, or any free one.")] = 0,
+    http_port: Annotated[int, typer.Option(help="The czar's HTTP port; 0 likewise.")] = 0,
+    controller_port: Annotated[int, typer.Option(help="The replication controller's port; 0 likewise.")] = 0,
+) -> None:
+    """Start a cluster, or what of it does not run."""
+    from rich.console import Console
+
+    from qserv.cli import local
+
+    console = Console(stderr=True)
+    with told():
+        place = home_of(home)
+        ports = local.Ports(mysql=mysql_port, http=http_port, controller=controller_port)
+        with console.status("starting") as spinner:
+            facts = local.up(place, workers, ports, spinner.update)
+        typer.echo(f"running in {place.path}")
+        typer.echo(f"  mysql --defaults-file={place.client_file}")
+        typer.echo(f"  MySQL on 127.0.0.1:{facts.mysql}, HTTP on 127.0.0.1:{facts.http}")
+
+
+@local_app.command("down")
+def local_down(home: HomeOption = None) -> None:
+    """End the cluster's processes. Its data stays."""
+    from qserv.cli import local
+
+    with told():
+        count, forced = local.down(home_of(home))
+        typer.echo(f"{count} process(es) ended" + (f"; forced: {', '.join(forced)}" if forced else ""))
+
+
+@local_app.command("status")
+def local_status(home: HomeOption = None) -> None:
+    """Which processes run, and how the cluster is."""
+    from rich.console import Console
+
+    from qserv.cli import local, show
+
+    with told():
+        place = home_of(home)
+        place.facts()
+        found = local.running(place)
+        console = Console()
+        show.running(found, console)
+        if not found.get("replication"):
+            raise typer.Exit(1)
+        show.status(local.status(place), console)
+
+
+@app.command("status")
+def cluster_status(home: HomeOption = None) -> None:
+    """How a cluster's chunks and workers are."""
+    from rich.console import Console
+
+    from qserv.cli import connect, show
+
+    with told():
+        client = connect.controller(home_of(home))
+        show.status(client.status(), Console())
+
+
+@app.command("load")
+def load_command(
+    spec: Annotated[Path, typer.Argument(help="The load spec, a YAML file.")],
+    home: HomeOption = None,
+    append: Annotated[bool, typer.Option("--append", help="Add rows to tables that are there.")] = False,
+) -> None:
+    """Load catalogs. Run again after a crash, it goes on where it stopped."""
+    from rich.console import Console
+
+    from qserv.cli import connect, show
+    from qserv.ingest.load import Load
+    from qserv.ingest.specfile import read_spec
+
+    console = Console(stderr=True)
+    with told():
+        wanted = read_spec(spec)
+        client = connect.controller(home_of(home))
+        with show.load_progress(wanted.database, console) as report:
+            outcome = Load(client, wanted, spec.resolve().parent, append=append, report=report).run()
+        show.loaded(outcome, console)
+
+
+@app.command("sql")
+def sql_command(
+    statement: Annotated[str | None, typer.Argument(help="A statement; without one a prompt opens.")] = None,
+    home: HomeOption = None,
+    database: Annotated[str | None, typer.Option("--database", "-d")] = None,
+    form: Annotated[str, typer.Option("--format", help="table, csv, json (a line a row) or parquet")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default: the screen.")] = None,
+) -> None:
+    """Ask SQL."""
+    from qserv.catalog.errors import Conflict
+    from qserv.cli import connect, sql
+
+    with told():
+        if form not in list(sql.Form):
+            raise Conflict(f"--format {form}: choose one of {', '.join(sql.Form)}")
+        client = sql.Client(connect.czar(home_of(home)), database)
+        try:
+            if statement is None:
+                sql.prompt(client, sql.Form(form))
+            else:
+                sql.run(client, statement, sql.Form(form), output)
+        finally:
+            client.close()
+
+
+@app.command("synth")
+def synth_command(
+    folder: Annotated[Path, typer.Argument(help="Folder for the files and the load spec.")],
+    objects: Annotated[int, typer.Option(min=1, help="Rows of Object.")] = 1_000_000,
+    sources: Annotated[float, typer.Option(min=0, help="Sources an object, in the mean.")] = 10.0,
+    forced: Annotated[float, typer.Option(min=0, help="Forced sources an object, in the mean.")] = 0.0,
+    truth: Annotated[bool, typer.Option(help="Make a second director and a match table.")] = True,
+    wide: Annotated[bool, typer.Option(help="Give Object 150 columns instead of 20.")] = False,
+    seed: int = 1,
+    database: str = "synth",
+) -> None:
+    """Make a synthetic survey: the same from the same seed."""
+    from rich.progress import Progress
+
+    from qserv.ingest.synth import synthesize
+
+    with told(), Progress() as progress:
+        bar = progress.add_task("objects", total=objects)
+
+        def advance(table: str, rows: int) -> None:
+            if table == "Object":
+                progress.advance(bar, rows)
+
+        spec = synthesize(
+            folder,
+            objects,
+            sources,
+            forced_per_object=forced,
+            truth=truth,
+            wide=wide,
+            seed=seed,
+            database=database,
+            progress=advance,
+        )
+    typer.echo(f"qserv load {spec}")
+
+
+@account_app.command("set")
+def account_set(
+    name: str,
+    home: HomeOption = None,
+    grant: Annotated[list[str] | None, typer.Option(help="A database it may read; * for all. May be repeated.")] = None,
+    admin: Annotated[bool | None, typer.Option(help="Whether it may see and stop others' queries.")] = None,
+    password_file: Annotated[Path | None, typer.Option(help="File with the password; default: it is asked.")] = None,
+    keep_password: Annotated[bool, typer.Option("--keep-password", help="Change the rights only.")] = False,
+) -> None:
+    """Create an account, or change its password and rights."""
+    from pydantic import SecretStr
+
+    from qserv.catalog.resources import AccountWish
+    from qserv.cli import connect
+
+    with told():
+        password = None if keep_password else _password(password_file)
+        wish = AccountWish(
+            password=SecretStr(password) if password is not None else None,
+            grants=tuple(grant) if grant is not None else None,
+            admin=admin,
+        )
+        connect.controller(home_of(home)).set_account(name, wish)
+
+
+@account_app.command("list")
+def account_list(home: HomeOption = None) -> None:
+    """Show all accounts."""
+    from rich.console import Console
+
+    from qserv.cli import connect, show
+
+    with told():
+        show.accounts(connect.controller(home_of(home)).accounts(), Console())
+
+
+@account_app.command("remove")
+def account_remove(name: str, home: HomeOption = None) -> None:
+    """Remove an account."""
+    from qserv.cli import connect
+
+    with told():
+        connect.controller(home_of(home)).remove_account(name)
+
+
+@app.command("czar", context_settings=PROCESS)
+def czar(context: typer.Context) -> None:
+    """Run a czar in the foreground. Its settings: --help, or QSERV_CZAR_…"""
+    from qserv.catalog.settings import CzarSettings
+    from qserv.czar.main import run
+
+    with told():
+        run(_settings(CzarSettings, "czar", context.args))
+
+
+@app.command("worker", context_settings=PROCESS)
+def worker(context: typer.Context) -> None:
+    """Run a worker in the foreground. Its settings: --help, or QSERV_WORKER_…"""
+    from qserv.catalog.settings import WorkerSettings
+    from qserv.worker.main import run
+
+    with told():
+        run(_settings(WorkerSettings, "worker", context.args))
+
+
+@app.command("replication", context_settings=PROCESS)
+def replication(context: typer.Context) -> None:
+    """Run a replication controller in the foreground. Its settings: --help, or QSERV_REPLICATION_…"""
+    from qserv.catalog.settings import ReplicationSettings
+    from qserv.replication.main import run
+
+    with told():
+        run(_settings(ReplicationSettings, "replication", context.args))
+
+
+def _settings(kind: type[BaseSettings], name: str, arguments: list[str]) -> Any:
+    """A process' settings: flags of the command line, then the environment, then the file ``QSERV_CONFIG``."""
+    from pydantic import ValidationError
+    from pydantic_settings import CliSettingsSource
+
+    from qserv.catalog.errors import SpecError
+
+    try:
+        flags: CliSettingsSource[Any] = CliSettingsSource(
+            kind, cli_parse_args=arguments, cli_prog_name=f"qserv {name}", cli_kebab_case=True
+        )
+        return kind(_cli_settings_source=flags)
+    except ValidationError as error:
+        prefix = kind.model_config.get("env_prefix", "")
+        wrong = "; ".join(
+            f"{prefix}{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
+        )
+        raise SpecError(f"settings of qserv {name}: {wrong}") from error
+
+
+def _password(file: Path | None) -> str:
+    if file is not None:
+        return file.read_text().strip()
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+if __name__ == "__main__":
+    app()

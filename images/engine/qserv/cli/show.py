@@ -1,0 +1,114 @@
+"""What the command line prints of loads and of a cluster's state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from qserv.catalog.resources import AccountView, Status
+from qserv.ingest.load import Loaded, Report, TableProgress
+
+_STATES = {"online": "green", "read-only": "cyan", "draining": "yellow", "suspect": "yellow", "lost": "red"}
+
+
+@contextmanager
+def load_progress(database: str, console: Console) -> Iterator[Report]:
+    """A bar a table: rows, bytes, speed, time left."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[phase]}", style="dim"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    ) as progress:
+        bars: dict[str, TaskID] = {}
+
+        def report(tables: Sequence[TableProgress]) -> None:
+            for table in tables:
+                if table.name not in bars:
+                    name = f"{database}.{table.name}"
+                    bars[table.name] = progress.add_task(name, rows=0, phase="", start=False, total=None)
+                if table.phase != "waiting":
+                    progress.start_task(bars[table.name])
+                progress.update(
+                    bars[table.name],
+                    completed=table.bytes,
+                    total=table.total_bytes or None,
+                    rows=table.rows,
+                    phase=table.phase,
+                )
+
+        yield report
+
+
+def loaded(outcome: Loaded, console: Console) -> None:
+    if outcome.there:
+        console.print(f"{outcome.database} had been loaded by this spec before: nothing was to be done")
+        return
+    rows = sum(table.rows for table in outcome.tables)
+    speed = rows / outcome.seconds if outcome.seconds > 0 else 0.0
+    console.print(
+        f"loaded {rows:,} rows into {len(outcome.tables)} table(s) of {outcome.database}"
+        f" in {outcome.seconds:.1f} s ({speed:,.0f} rows/s)"
+    )
+    for table in outcome.tables:
+        if table.dropped:
+            console.print(f"{table.name}: {table.dropped:,} rows without a director were dropped", style="yellow")
+    for warning in outcome.warnings:
+        console.print(warning, style="yellow", markup=False)
+
+
+def status(state: Status, console: Console) -> None:
+    chunks = state.chunks
+    console.print(
+        f"{chunks.total:,} chunks, {decimal(chunks.bytes)}, factor {state.factor}: {chunks.at_risk:,} at risk,"
+        f" {chunks.under_replicated:,} under-replicated, {chunks.lost:,} lost, {chunks.moving:,} moving"
+    )
+    table = Table("worker", "state", "domain")
+    for name in ("chunks", "at risk", "held", "free", "last seen"):
+        table.add_column(name, justify="right")
+    for worker in state.workers:
+        colour = _STATES.get(worker.state, "default")
+        table.add_row(
+            worker.name,
+            f"[{colour}]{worker.state}[/]",
+            worker.domain,
+            f"{worker.chunks:,}",
+            f"{worker.at_risk:,}",
+            decimal(worker.bytes),
+            decimal(worker.free),
+            f"{worker.last_seen_seconds:.1f} s",
+        )
+    console.print(table)
+
+
+def running(processes: Mapping[str, bool], console: Console) -> None:
+    table = Table("process", "state")
+    for name, alive in processes.items():
+        table.add_row(name, "[green]running[/]" if alive else "[red]ended[/]")
+    console.print(table)
+
+
+def accounts(found: Sequence[AccountView], console: Console) -> None:
+    table = Table("account", "grants", "admin")
+    for account in found:
+        table.add_row(account.name, ", ".join(account.grants), "yes" if account.admin else "")
+    console.print(table)
