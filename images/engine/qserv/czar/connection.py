@@ -281,7 +281,13 @@ class Connection:
         """Run a statement and send what it answers."""
         session = self._current()
         reply = Reply(binary=binary, results=self._results, sequence=self._wire.sequence, eof=not self._deprecate_eof)
-        pieces = await self._in_thread(lambda: first_pieces(begin, reply))
+        try:
+            pieces = await self._in_thread(lambda: first_pieces(begin, reply))
+        except QservError:
+            raise
+        except Exception as error:
+            log.exception("a statement failed inside", connection=self.id)
+            raise QservError("the czar failed inside: its log says why") from error
         if pieces is None:
             await self._wire.send(self._ok(warnings=len(session.warnings)))
             return

@@ -90,10 +90,25 @@ def prepare(sql: str) -> tuple[exp.Expression | None, int]:
         Where the text is no statement of MySQL.
     """
     places = [token.start for token in _tokens(sql) if token.token_type is TokenType.PLACEHOLDER]
+    if not places:
+        return parse(sql), 0
     text = sql
     for number, place in reversed(list(enumerate(places))):
         text = f"{text[:place]}:{MARK}{number}{text[place + 1 :]}"
-    return parse(text), len(places)
+    statement = parse(text)
+    return _named(statement, text) if statement is not None else None, len(places)
+
+
+def _named(statement: exp.Expression, text: str) -> exp.Expression:
+    """The statement with aliases for its columns that have none: their texts, which values put in would change."""
+    select = statement.this if isinstance(statement, exp.Describe) else statement
+    if isinstance(select, exp.Select):
+        names = Names.of_text(text).of(select)
+        for node, name in zip(list(select.expressions), names, strict=True):
+            if not isinstance(node, exp.Alias | exp.Column | exp.Star):
+                shown = re.sub(rf":{MARK}\d+", "?", name)
+                node.replace(exp.Alias(this=node.copy(), alias=exp.to_identifier(shown, quoted=True)))
+    return statement
 
 
 def _tokens(sql: str) -> list[Token]:
@@ -163,7 +178,7 @@ def answer_session(
     """
     if not any(isinstance(node, exp.SessionParameter | exp.Parameter | exp.Func) for node in statement.walk()):
         return statement
-    names = Names.of_text(text)
+    statement = _named(statement, text)
 
     def value_of(node: exp.Expression) -> exp.Expression:
         value: Value
@@ -179,9 +194,6 @@ def answer_session(
             value = functions[name]()
         else:
             return node
-        found = literal(value)
-        if isinstance(node.parent, exp.Select) and node.arg_key == "expressions":
-            return exp.Alias(this=found, alias=exp.to_identifier(names.of(node), quoted=True))
-        return found
+        return literal(value)
 
     return statement.transform(value_of, copy=False)
