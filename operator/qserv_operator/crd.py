@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions, generated from the pydantic models: ``python -m qserv_operator.crd FOLDER``.
+"""CustomResourceDefinitions, generated from the pydantic models: ``python -m qserv_operator.crd FOLDER…``.
 
 Kubernetes takes *structural* schemas only, so what pydantic writes is rewritten: references are put in place, ``anyOf``
 with null becomes an optional field, ``const`` an enum, a numeric ``exclusiveMinimum`` a bound with a flag, tuples
@@ -251,10 +251,11 @@ def render(made: Schema) -> str:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "crds")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, made in definitions().items():
-        (folder / name).write_text(render(made))
+    """Write all CRDs into each of the folders that the command line names."""
+    for folder in [Path(name) for name in sys.argv[1:]] or [Path("crds")]:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, made in definitions().items():
+            (folder / name).write_text(render(made))
 
 
 if __name__ == "__main__":

@@ -113,16 +113,16 @@ def handlers(marks: Marks) -> kopf.OperatorRegistry:
     """What is watched, and which cluster it marks."""
     registry = kopf.OperatorRegistry()
 
-    async def cluster(namespace: str, name: str, meta: Mapping[str, Any], **_: Any) -> None:
+    async def cluster(*, namespace: str | None, name: str, meta: kopf.Meta, **_: Any) -> None:
         if marks.changed(meta):
-            marks.mark(namespace, name)
+            marks.mark(namespace or "", name)
 
-    async def of_cluster(namespace: str, spec: Mapping[str, Any], meta: Mapping[str, Any], **_: Any) -> None:
+    async def of_cluster(*, namespace: str | None, spec: kopf.Spec, meta: kopf.Meta, **_: Any) -> None:
         if marks.changed(meta):
-            marks.mark(namespace, str(spec.get("cluster", "")))
+            marks.mark(namespace or "", str(spec.get("cluster", "")))
 
-    async def made(namespace: str, labels: Mapping[str, str], **_: Any) -> None:
-        marks.mark(namespace, labels["app.kubernetes.io/instance"])
+    async def made(*, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
+        marks.mark(namespace or "", labels["app.kubernetes.io/instance"])
 
     async def node(**_: Any) -> None:
         marks.mark_all()

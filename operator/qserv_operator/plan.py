@@ -162,10 +162,10 @@ def _busy(status: ClusterStatus) -> bool:
 
 
 def _transitions(before: ClusterStatus, after: ClusterStatus) -> tuple[Event, ...]:
-    """An event for each condition whose reason changed."""
+    """An event for each condition whose reason changed; that a new cluster is not broken is no news."""
     reasons = {item.type: item.reason for item in before.conditions}
     return tuple(
         Event(Reason(item.reason), item.message, warning=item.type == "Degraded" and item.status == "True")
         for item in after.conditions
-        if reasons.get(item.type) != item.reason
+        if reasons.get(item.type, item.reason if item.status == "False" else "") != item.reason
     )

@@ -94,7 +94,8 @@ def _stage(snapshot: Snapshot, component: Component, wanted: Object, replicas: i
     fresh = tuple(pod for pod in pods if pod.template == hash_ and not pod.terminating)
     lost = sum(not reachable(snapshot, pod) for pod in snapshot.pods_of(component))
     at_wanted = hash_ == template_hash(wanted)
-    complete = len(fresh) + lost >= replicas and all(pod.ready or pod.unscheduled for pod in fresh)
+    known = status.good == hash_
+    complete = len(fresh) + lost >= replicas and all(pod.ready or (known and pod.unscheduled) for pod in fresh)
     settled = fact is not None and at_wanted and not outdated and complete
     return Stage(component, template_hash(wanted), target, settled, reverted, outdated, fresh, status)
 
