@@ -86,7 +86,7 @@ class Worker:
         self._queries = Queries(settings, settings.data_dir, scratch)
         self._service = self._listen(trust)
         self._http = HttpPort(
-            settings.host, settings.http_port, trust, ready=lambda: self.ready, running=lambda: self._queries.running
+            settings.host, settings.http_port, trust, ready=lambda: self.ready, running=lambda: self.running
         )
         self.flight = f"{settings.reachable}:{self._service.port}"
         self.http = f"{settings.reachable}:{self._http.port}"
@@ -107,6 +107,11 @@ class Worker:
     @property
     def ready(self) -> bool:
         return self._membership.registered and not self._stopping.is_set()
+
+    @property
+    def running(self) -> dict[str, int]:
+        """Queries by lane."""
+        return self._queries.running
 
     def close(self) -> None:
         """Stop queries and contributions, and end; committed files stay, staged rows are void."""
