@@ -29,7 +29,7 @@ def measure(results: Results, cluster: Cluster, socket: Path, database: str, row
         sql = select.format(rows=rows)
         ours, theirs = side_by_side(
             rounds,
-            lambda sql=sql: _client(cluster.client_command(database), sql),
+            lambda sql=sql: _client(("mariadb", f"--defaults-file={cluster.home.client_file}", database), sql),
             lambda sql=sql: _client(("mariadb", f"--socket={socket}", "--user=root", database), sql),
         )
         name = f"{rows:,} rows of {columns} columns to the C client"
