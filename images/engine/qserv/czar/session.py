@@ -206,7 +206,7 @@ class Session:
         snapshot = self._czar.executor.snapshot()
         virtual = self._virtual(statement, snapshot)
         plan = self._plan(statement, snapshot, virtual, sql)
-        self.warnings = [("Warning", 1105, text) for text in plan.warnings]
+        self.warnings += [("Warning", 1105, text) for text in plan.warnings]
         return self._answer(plan, snapshot, sql, virtual)
 
     def _answer(self, plan: Plan, snapshot: Snapshot, sql: str, virtual: Virtual | None) -> Result:

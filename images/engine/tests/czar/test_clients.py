@@ -1,0 +1,238 @@
+"""What real clients send: when they connect, when they look around, and prepared statements."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pymysql
+import pytest
+from pymysql.connections import Connection
+from pymysql.constants import COMMAND
+from sqlalchemy import create_engine, inspect, text
+
+from czar.smallsky import Cluster
+
+
+@pytest.fixture
+def connection(cluster: Cluster) -> Iterator[Connection[Any]]:
+    with contextlib.closing(cluster.connect()) as found:
+        yield found
+
+
+def rows(connection: Connection[Any], sql: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
+
+
+def test_looking_around(connection: Connection[Any]) -> None:
+    assert rows(connection, "SHOW DATABASES") == [("information_schema",), ("sky",)]
+    assert rows(connection, "SHOW TABLES") == [("Filter",), ("Object",)]
+    assert rows(connection, "SHOW TABLES LIKE 'f%'") == [("Filter",)]
+    assert rows(connection, "SHOW FULL TABLES FROM sky") == [("Filter", "BASE TABLE"), ("Object", "BASE TABLE")]
+    assert rows(connection, "DESCRIBE Filter") == [
+        ("id", "int", "YES", "", None, ""),
+        ("name", "char(1)", "YES", "", None, ""),
+    ]
+    assert rows(connection, "DESC Object objectId") == [("objectId", "bigint", "NO", "PRI", None, "")]
+    assert rows(connection, "SHOW COLUMNS FROM Object WHERE Field = 'label'") == [
+        ("label", "varchar(32)", "YES", "", None, "")
+    ]
+    assert "PRIMARY KEY (`objectId`)" in rows(connection, "SHOW CREATE TABLE Object")[0][1]
+    assert rows(connection, "SHOW KEYS FROM Object")[0][4] == "objectId"
+    assert rows(connection, "SHOW VARIABLES LIKE 'max_allowed_packet'") == [("max_allowed_packet", "67108864")]
+    assert rows(connection, "SHOW GRANTS")[1] == ("GRANT SELECT ON `sky`.* TO 'joe'@'%'",)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        # MySQL Connector/J, DBeaver, TOPCAT and the mysql client say these at connect
+        "/* mysql-connector-j-8.4.0 */SELECT  @@session.auto_increment_increment AS auto_increment_increment, "
+        "@@character_set_client AS character_set_client, @@character_set_connection AS character_set_connection, "
+        "@@character_set_results AS character_set_results, @@character_set_server AS character_set_server, "
+        "@@collation_server AS collation_server, @@collation_connection AS collation_connection, "
+        "@@init_connect AS init_connect, @@interactive_timeout AS interactive_timeout, @@license AS license, "
+        "@@lower_case_table_names AS lower_case_table_names, @@max_allowed_packet AS max_allowed_packet, "
+        "@@net_write_timeout AS net_write_timeout, @@performance_schema AS performance_schema, "
+        "@@sql_mode AS sql_mode, @@system_time_zone AS system_time_zone, @@time_zone AS time_zone, "
+        "@@transaction_isolation AS transaction_isolation, @@wait_timeout AS wait_timeout",
+        "SET character_set_results = NULL",
+        "SET NAMES utf8mb4",
+        "SET autocommit=1",
+        "SET SQL_SELECT_LIMIT=DEFAULT",
+        "SET SESSION TRANSACTION READ ONLY",
+        "SET session transaction isolation level read committed",
+        "SET sql_mode='STRICT_TRANS_TABLES', @old = 3",
+        "select @@version_comment limit 1",
+        "SELECT DATABASE(), USER(), CURRENT_USER(), CONNECTION_ID(), VERSION()",
+        "SELECT @@session.transaction_read_only",
+        "SHOW WARNINGS",
+        "SHOW ENGINES",
+        "SHOW CHARSET",
+        "SHOW COLLATION",
+        "SHOW PLUGINS",
+        "SHOW STATUS LIKE 'Ssl_cipher'",
+        "SHOW VARIABLES WHERE Variable_name IN ('max_allowed_packet','system_time_zone','time_zone','sql_mode')",
+        "SHOW TABLE STATUS FROM sky",
+        "SHOW TRIGGERS FROM sky",
+        "SHOW PROCEDURE STATUS WHERE Db='sky'",
+        "SHOW FULL PROCESSLIST",
+        "SHOW CREATE DATABASE sky",
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK",
+        "/*!40101 SET NAMES utf8 */",
+        "SELECT TABLE_SCHEMA, NULL, TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_TYPE='BASE TABLE'",
+        "SELECT * FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = 'sky'",
+        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME",
+    ],
+)
+def test_clients_greetings_are_answered(connection: Connection[Any], sql: str) -> None:
+    rows(connection, sql)
+    assert rows(connection, "SELECT 1") == [(1,)]
+
+
+def test_information_schema_tells_types(connection: Connection[Any]) -> None:
+    found = rows(
+        connection,
+        "SELECT column_name, ordinal_position, data_type, column_type, is_nullable, character_maximum_length "
+        "FROM information_schema.columns WHERE table_schema = 'SKY' AND table_name = 'object' "
+        "ORDER BY ordinal_position",
+    )
+    assert found[0] == ("objectId", 1, "bigint", "bigint", "NO", None)
+    assert found[4] == ("label", 5, "varchar", "varchar(32)", "YES", 32)
+    assert [row[0] for row in found[-2:]] == ["chunkId", "subChunkId"]
+
+
+def test_variables_and_warnings(connection: Connection[Any]) -> None:
+    rows(connection, "SET @x = 41")
+    assert rows(connection, "SELECT @x + 1") == [(42,)]
+    rows(connection, "SET sql_mode = 'ANSI'")
+    assert rows(connection, "SELECT @@sql_mode") == [("ANSI",)]
+    with pytest.raises(pymysql.err.MySQLError):
+        rows(connection, "SELECT nothing FROM Object")
+    assert rows(connection, "SELECT @@warning_count") == [(1,)]
+    [(level, number, message)] = rows(connection, "SHOW WARNINGS")
+    assert (level, number) == ("Error", 1054)
+    assert "nothing" in message
+    rows(connection, "SELECT 1")
+    assert rows(connection, "SHOW WARNINGS") == []
+
+
+def test_use_and_change_of_database(cluster: Cluster) -> None:
+    with contextlib.closing(cluster.connect("root", None)) as connection:
+        rows(connection, "USE SKY")
+        assert rows(connection, "SELECT DATABASE()") == [("sky",)]
+        connection.select_db("hidden")
+        assert rows(connection, "SELECT DATABASE()") == [("hidden",)]
+        with pytest.raises(pymysql.err.MySQLError) as raised:
+            connection.select_db("nowhere")
+        assert raised.value.args[0] == 1049
+        assert rows(connection, "SELECT DATABASE()") == [("hidden",)]
+
+
+def test_sqlalchemy_reflects_and_selects(cluster: Cluster) -> None:
+    engine = create_engine(f"mysql+pymysql://joe:joe@127.0.0.1:{cluster.ports.mysql}/sky")
+    try:
+        found = inspect(engine)
+        assert sorted(found.get_table_names()) == ["Filter", "Object"]
+        columns = {column["name"]: column["type"] for column in found.get_columns("Object")}
+        assert str(columns["objectId"]) == "BIGINT"
+        assert str(columns["label"]) == "VARCHAR(32)"
+        with engine.connect() as connection:
+            statement = text("SELECT label FROM Object WHERE objectId = :key")
+            assert connection.execute(statement, {"key": 5}).scalar() == "star 5"
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.skipif(shutil.which("mariadb") is None, reason="the mariadb client is not installed")
+def test_the_command_line_client(cluster: Cluster) -> None:
+    command = ["mariadb", "--no-defaults", "--protocol=tcp", "-h127.0.0.1", f"-P{cluster.ports.mysql}", "-ujoe", "sky"]
+    asked = "SELECT objectId, label FROM Object WHERE objectId < 3 ORDER BY objectId; SHOW TABLES;"
+    done = subprocess.run(
+        [*command, "--batch"], input=asked, env={"MYSQL_PWD": "joe"}, capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines == ["objectId\tlabel", "0\tstar 0", "1\tstar 1", "2\tstar 2", "Tables_in_sky", "Filter", "Object"]
+
+
+class Prepared:
+    """The binary protocol by hand, over a connection of pymysql, which does not speak it."""
+
+    def __init__(self, connection: Connection[Any], sql: str) -> None:
+        self._connection = connection
+        connection._execute_command(COMMAND.COM_STMT_PREPARE, sql)
+        head = connection._read_packet().get_all_data()
+        _, self.id, self.columns, self.parameters = struct.unpack_from("<BIHH", head)
+        for count in (self.parameters, self.columns):
+            for _ in range(count):
+                connection._read_packet()
+            if count:
+                connection._read_packet()
+
+    def execute(self, types: list[int] | None, nulls: int, values: bytes) -> list[bytes]:
+        """The rows' payloads. ``types`` None: those of the last time."""
+        body = struct.pack("<IBI", self.id, 0, 1)
+        if self.parameters:
+            body += nulls.to_bytes((self.parameters + 7) // 8, "little")
+            body += b"\0" if types is None else b"\1" + b"".join(struct.pack("<BB", kind, 0) for kind in types)
+            body += values
+        self._connection._execute_command(COMMAND.COM_STMT_EXECUTE, body)
+        first = self._connection._read_packet()
+        count = first.read_uint8()
+        for _ in range(count + 1):
+            self._connection._read_packet()
+        found = []
+        while not (packet := self._connection._read_packet()).is_eof_packet():
+            found.append(packet.get_all_data())
+        return found
+
+
+LONGLONG, VAR_STRING, DOUBLE, DATETIME = 8, 253, 5, 12
+
+
+def test_prepared_statements(connection: Connection[Any]) -> None:
+    prepared = Prepared(connection, "SELECT objectId, flux, label FROM Object WHERE objectId = ?")
+    assert (prepared.parameters, prepared.columns) == (1, 3)
+    [row] = prepared.execute([LONGLONG], 0, struct.pack("<q", 10))
+    assert row == b"\0" + bytes([0b1000]) + struct.pack("<q", 10) + b"\7star 10"
+    [row] = prepared.execute(None, 0, struct.pack("<q", 11))
+    assert row.endswith(b"\7star 11")
+    assert prepared.execute([LONGLONG], 1, b"") == []
+
+
+def test_parameters_are_values(connection: Connection[Any]) -> None:
+    evil = b"' OR 1=1 -- "
+    prepared = Prepared(connection, "SELECT objectId FROM Object WHERE label = ?")
+    assert prepared.execute([VAR_STRING], 0, bytes([len(evil)]) + evil) == []
+    quoting = Prepared(connection, "SELECT ?, '?' -- ?\n, ?")
+    assert quoting.parameters == 2
+    odd = b"a'\\\"b ? \n"
+    [row] = quoting.execute([VAR_STRING, DOUBLE], 0, bytes([len(odd)]) + odd + struct.pack("<d", -2.5))
+    assert bytes([len(odd)]) + odd in row
+    assert b"\1?" in row
+
+
+def test_dates_as_parameters_and_as_answers(connection: Connection[Any]) -> None:
+    prepared = Prepared(connection, "SELECT objectId, seen FROM Object WHERE seen = ?")
+    moment = struct.pack("<BHBBBBB", 7, 1970, 1, 1, 0, 0, 9)
+    [row] = prepared.execute([DATETIME], 0, moment)
+    assert row[2:10] == struct.pack("<q", 9)
+    year, month, day, hour, minute, second, _ = struct.unpack_from("<HBBBBBI", row, 11)
+    assert dt.datetime(year, month, day, hour, minute, second) == dt.datetime(1970, 1, 1, 0, 0, 9)
+
+
+def test_an_unknown_prepared_statement(connection: Connection[Any]) -> None:
+    connection._execute_command(COMMAND.COM_STMT_EXECUTE, struct.pack("<IBI", 99, 0, 1))
+    with pytest.raises(pymysql.err.MySQLError):
+        connection._read_packet()
+    assert rows(connection, "SELECT 1") == [(1,)]
