@@ -31,7 +31,7 @@ from qserv.catalog.metadata.tables import TableRow
 from qserv.catalog.metadata.units import FileRow
 from qserv.catalog.metadata.workers import WorkerRow
 from qserv.catalog.model import FileKind, TableKind, UnitKind, WorkerState
-from qserv.replication import views
+from qserv.replication import metrics, views
 from qserv.replication.calls import Calls
 from qserv.replication.leader import Leader
 from qserv.replication.registry import Registry
@@ -73,6 +73,7 @@ class Committing:
             try:
                 if row.state == "aborting":
                     self._leader.write(partial(ingests.abort, transaction=row.id))
+                    metrics.TRANSACTIONS.labels("aborted").inc()
                     log.info("transaction aborted")
                 else:
                     self._commit(row.id)
@@ -118,6 +119,7 @@ class Committing:
             return True
 
         if self._leader.write(finish):
+            metrics.TRANSACTIONS.labels("committed").inc()
             log.info("transaction committed", files=len(files), bytes=sum(file.bytes for file in files))
 
     def _counted(self, transaction: int, done: Sequence[ContributionRow], files: Sequence[FileRow]) -> bool:

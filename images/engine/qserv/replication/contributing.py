@@ -25,7 +25,7 @@ from qserv.catalog.metadata.snapshot import qualified
 from qserv.catalog.metadata.tables import TableRow
 from qserv.catalog.metadata.workers import WorkerRow
 from qserv.catalog.model import WorkerState
-from qserv.replication import views
+from qserv.replication import metrics, views
 from qserv.replication.calls import Calls
 from qserv.replication.leader import Leader
 from qserv.replication.registry import Registry
@@ -102,6 +102,7 @@ class Contributing:
 
     def _requeue(self, row: ContributionRow, reason: str) -> None:
         log.info("contribution is run anew", contribution=row.name, transaction=row.transaction_id, reason=reason)
+        metrics.CONTRIBUTIONS_AGAIN.inc()
         failure = Failure(code=WorkerFailed.code, message=reason)
         self._leader.write(partial(ingests.requeue, contribution=row.id, attempt=row.attempt, reason=failure))
 

@@ -6,7 +6,9 @@ from what stands in the metadata, so one that takes over goes on where the other
 * ``watch``: heartbeats, suspect and lost workers (``registry``);
 * ``contribute``: files to workers, and anew where staged rows were lost (``contributing``);
 * ``commit``: commits, aborts, what they leave to be removed (``committing``);
-* ``repair``: missing copies, balance, drains, files to collect (``repair``).
+* ``adopt``: what workers that came back bring (``adoption``);
+* ``repair``: missing copies, balance, drains, files to collect (``repair``);
+* ``measure``: what the metrics say of chunks and workers.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from qserv.catalog.model import WorkerState
 from qserv.catalog.resources import RuntimeSettings, SettingsWish, WorkerView
 from qserv.catalog.settings import ReplicationSettings
 from qserv.catalog.trust import Trust
+from qserv.replication import metrics
+from qserv.replication.adoption import Adoption
 from qserv.replication.calls import Calls
 from qserv.replication.canary import Canary
 from qserv.replication.catalog import CatalogService
@@ -32,6 +36,7 @@ from qserv.replication.ingest import Ingest
 from qserv.replication.leader import Leader
 from qserv.replication.placer import Placer
 from qserv.replication.registry import Registry
+from qserv.replication.repair import Repair
 from qserv.replication.status import StatusService
 
 log = logs.get(__name__)
@@ -39,6 +44,9 @@ log = logs.get(__name__)
 _WATCH_SECONDS = 0.5
 _CONTRIBUTE_SECONDS = 0.1
 _COMMIT_SECONDS = 0.1
+_ADOPT_SECONDS = 0.5
+_REPAIR_SECONDS = 0.5
+_MEASURE_SECONDS = 5.0
 
 
 class Controller:
@@ -60,12 +68,23 @@ class Controller:
         self._runtime = self._read_runtime()
         self.registry = Registry(metadata, self.leader, self.runtime, cluster=self.cluster)
         self.leader.on_taken(self._taken)
+        metrics.LEADING.set_function(lambda: float(self.leader.leads))
         self.placer = Placer(metadata, self.leader, self.registry)
         self.ingest = Ingest(metadata, self.leader, self.registry)
         self.contributing = Contributing(metadata, self.leader, self.registry, self.calls)
         self.committing = Committing(metadata, self.leader, self.registry, self.calls)
         self.catalog = CatalogService(metadata, self.leader)
         self.status = StatusService(metadata, self.leader, self.registry, self.runtime, self.cluster)
+        self.repair = Repair(
+            metadata,
+            self.leader,
+            self.registry,
+            self.calls,
+            runtime=self.runtime,
+            picture=self.status.picture,
+            parallel=settings.parallel_moves,
+        )
+        self.adoption = Adoption(metadata, self.leader, self.registry, self.calls)
         self.canary = Canary(metadata, self.registry, self.calls)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -138,6 +157,9 @@ class Controller:
             "lease": lambda: self.leader.run(self._stop),
             "watch": lambda: self._loop(self.registry.watch, _WATCH_SECONDS),
             "contribute": lambda: self._loop(self.contributing.step, _CONTRIBUTE_SECONDS),
+            "adopt": lambda: self._loop(self.adoption.step, _ADOPT_SECONDS),
+            "repair": lambda: self._loop(self.repair.step, _REPAIR_SECONDS),
+            "measure": lambda: self._loop(self._measure, _MEASURE_SECONDS),
             "commit": lambda: self._loop(self.committing.step, _COMMIT_SECONDS),
         }
         for name, target in loops.items():
@@ -164,6 +186,13 @@ class Controller:
                 log.warning("a step failed and is tried again", step=step.__qualname__, reason=error.message)
             except Exception:
                 log.exception("a step failed and is tried again", step=step.__qualname__)
+
+    def _measure(self) -> None:
+        state = self.status.status()
+        for name in ("total", "at_risk", "under_replicated", "lost"):
+            metrics.CHUNKS.labels(name).set(getattr(state.chunks, name))
+        for kind in WorkerState:
+            metrics.WORKERS.labels(kind).set(sum(worker.state is kind for worker in state.workers))
 
     def _taken(self) -> None:
         with self._runtime_lock:

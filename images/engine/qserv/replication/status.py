@@ -113,6 +113,11 @@ class StatusService:
             chunks=verdict.forbidding[:_SHOWN],
         )
 
+    def picture(self) -> tuple[int, tuple[UnitRow, ...]]:
+        """All units, and the version that they are of."""
+        known = self._units()
+        return known.version, known.units
+
     def _worker_views(self, tally: _Tally) -> tuple[WorkerView, ...]:
         return tuple(
             views.worker_view(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,3 +117,18 @@ def collectable_garbage(connection: Connection, worker: int, limit: int) -> list
 
 def forget_garbage(connection: Connection, identifiers: Sequence[int]) -> None:
     connection.execute(delete(schema.garbage).where(schema.garbage.c.id.in_(list(identifiers))))
+
+
+def garbage_of(connection: Connection, worker: int) -> set[str]:
+    """All files that a worker is to remove some time."""
+    g = schema.garbage.c
+    return set(connection.execute(select(g.path).where(g.worker_id == worker)).scalars())
+
+
+def keep(connection: Connection, worker: int, paths: Iterable[str]) -> None:
+    """A worker holds files again that it was to remove."""
+    g = schema.garbage.c
+    wanted = sorted(paths)
+    for first in range(0, len(wanted), 500):
+        part = wanted[first : first + 500]
+        connection.execute(delete(schema.garbage).where(g.worker_id == worker, g.path.in_(part)))

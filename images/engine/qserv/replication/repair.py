@@ -1,0 +1,191 @@
+"""Carries moves out: copies to be made are entered in the metadata, made, and struck out again.
+
+A copy is made by the target worker, which fetches the unit's files from one that holds them and checks their sums. It
+counts once all files that are committed by then are there; files that were committed meanwhile are fetched too. What is
+given up is removed from disks when no running query reads it any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+from sqlalchemy import Connection
+
+from qserv.catalog import logs
+from qserv.catalog.errors import QservError, Unavailable
+from qserv.catalog.messages import Discard, Fetch
+from qserv.catalog.metadata import Metadata, chores, moving, units
+from qserv.catalog.metadata.moving import MoveRow
+from qserv.catalog.metadata.units import FileRow, UnitRow
+from qserv.catalog.metadata.workers import WorkerRow
+from qserv.catalog.model import WorkerState
+from qserv.catalog.resources import RuntimeSettings
+from qserv.replication import metrics
+from qserv.replication.calls import Calls
+from qserv.replication.leader import Leader
+from qserv.replication.moves import Site, plan
+from qserv.replication.registry import Registry
+
+log = logs.get(__name__)
+
+_PLANNED = 64
+_FETCH_SECONDS = 1800.0
+_GARBAGE_FILES = 1000
+_PAUSE_SECONDS = 10.0
+
+
+class Repair:
+    """One round is :meth:`step`; the leader runs it again and again.
+
+    ``picture`` gives all units at the present version.
+    """
+
+    def __init__(
+        self,
+        metadata: Metadata,
+        leader: Leader,
+        registry: Registry,
+        calls: Calls,
+        *,
+        runtime: Callable[[], RuntimeSettings],
+        picture: Callable[[], tuple[int, tuple[UnitRow, ...]]],
+        parallel: int,
+    ) -> None:
+        self._metadata = metadata
+        self._leader = leader
+        self._registry = registry
+        self._calls = calls
+        self._runtime = runtime
+        self._picture = picture
+        self._parallel = parallel
+        self._running: dict[int, tuple[MoveRow, Future[None]]] = {}
+        self._failed: dict[int, float] = {}
+        self._idle: object = None
+
+    def step(self) -> None:
+        self._running = {key: one for key, one in self._running.items() if not one[1].done()}
+        wanted = self._metadata.read(moving.moves)
+        metrics.MOVING.set(len(wanted))
+        if len(wanted) < _PLANNED // 2:
+            self._plan({move.unit for move in wanted})
+        for move in wanted:
+            if move.id not in self._running and len(self._running) < self._parallel:
+                self._running[move.id] = move, self._calls.background(partial(self._carry, move))
+        self._collect()
+
+    def _plan(self, busy: set[int]) -> None:
+        """Enter the next moves. Where there were none, the same picture is not looked at again."""
+        version, rows = self._picture()
+        sites = [_site(row) for row in self._registry.rows().values()]
+        factor = self._runtime().factor
+        now = time.monotonic()
+        self._failed = {unit: until for unit, until in self._failed.items() if until > now}
+        seen = (version, factor, tuple(sorted((site.id, site.state) for site in sites)), tuple(self._failed))
+        if seen == self._idle and not busy:
+            return
+        found = plan(rows, sites, factor, _PLANNED - len(busy), frozenset(busy | self._failed.keys()))
+        if not found.moves and not found.drops:
+            self._idle = seen
+            return
+        by_worker: dict[int, list[int]] = defaultdict(list)
+        for drop in found.drops:
+            by_worker[drop.worker].append(drop.unit)
+
+        def enter(connection: Connection) -> None:
+            moving.begin(connection, found.moves)
+            now_held = units.by_id(connection, [drop.unit for drop in found.drops])
+            before = {unit.id: unit.workers for unit in rows}
+            for worker, given in by_worker.items():
+                same = [unit for unit in given if unit in now_held and now_held[unit].workers == before[unit]]
+                units.remove_replicas(connection, worker, same, collect=True)
+
+        self._leader.write(enter)
+        log.info("moves planned", moves=len(found.moves), drops=len(found.drops))
+
+    def _carry(self, move: MoveRow) -> None:
+        try:
+            self._copy(move)
+        except QservError as error:
+            metrics.MOVES_FAILED.inc()
+            log.warning("a copy failed and is planned anew", unit=move.unit, reason=error.message)
+            self._failed[move.unit] = time.monotonic() + _PAUSE_SECONDS
+            self._leader.write(partial(moving.end, identifiers=[move.id]))
+        except Exception:
+            log.exception("a copy failed", unit=move.unit)
+            self._failed[move.unit] = time.monotonic() + _PAUSE_SECONDS
+
+    def _copy(self, move: MoveRow) -> None:
+        done: set[str] = set()
+        while True:
+            workers = self._registry.rows()
+            found = self._metadata.read(partial(units.by_id, identifiers=[move.unit])).get(move.unit)
+            target = workers.get(move.target)
+            if found is None or target is None or target.state is not WorkerState.ONLINE:
+                self._leader.write(partial(moving.end, identifiers=[move.id]))
+                return
+            files = self._metadata.read(partial(units.files_of, identifiers=[move.unit]))
+            left = [file for file in files if file.path not in done]
+            if left:
+                self._fetch(move, _source(found, workers), target, left)
+            done |= {file.path for file in left}
+            if self._leader.write(partial(_finish, move=move, copied=frozenset(done))):
+                metrics.MOVED_BYTES.labels(move.reason).inc(sum(file.bytes for file in files))
+                return
+
+    def _fetch(self, move: MoveRow, source: WorkerRow, target: WorkerRow, files: list[FileRow]) -> None:
+        share = self._runtime().bandwidth // self._parallel
+        message = Fetch(
+            source=source.flight,
+            files=tuple((file.path, file.sha256, file.bytes) for file in files),
+            bandwidth=share,
+        )
+        self._calls.client(target.flight).action("fetch", message, timeout=_FETCH_SECONDS)
+        log.info("copied", unit=move.unit, to=target.name, source=source.name, reason=move.reason)
+
+    def _collect(self) -> None:
+        """Have workers remove files that were given up. One that is being copied to may need them again: it waits."""
+        targets = {move.target for move, _ in self._running.values()}
+        works = {}
+        paths: dict[int, list[int]] = {}
+        for row in self._registry.rows().values():
+            if row.id in targets or row.state in (WorkerState.SUSPECT, WorkerState.LOST):
+                continue
+            found = self._metadata.read(partial(chores.collectable_garbage, worker=row.id, limit=_GARBAGE_FILES))
+            if found:
+                paths[row.id] = [one[0] for one in found]
+                wish = Discard(paths=tuple(one[1] for one in found))
+                works[row.id] = partial(self._calls.client(row.flight).action, "discard", wish)
+        for worker, answer in self._calls.all(works).items():
+            if isinstance(answer, QservError):
+                log.info("files are removed later", worker=worker, reason=answer.message)
+            else:
+                self._leader.write(partial(chores.forget_garbage, identifiers=paths[worker]))
+
+
+def _finish(connection: Connection, move: MoveRow, copied: frozenset[str]) -> bool:
+    """Enter the new copy, if it has all files that are committed by now."""
+    if any(file.path not in copied for file in units.files_of(connection, [move.unit])):
+        return False
+    chores.keep(connection, move.target, copied)
+    units.add_replica(connection, move.unit, move.target)
+    if move.drop is not None:
+        units.remove_replicas(connection, move.drop, [move.unit], collect=True)
+    moving.end(connection, [move.id])
+    return True
+
+
+def _site(row: WorkerRow) -> Site:
+    return Site(row.id, row.name, row.domain or row.name, row.state, row.capacity, row.free)
+
+
+def _source(unit: UnitRow, workers: dict[int, WorkerRow]) -> WorkerRow:
+    """Who gives the files: one that is there; which one changes from unit to unit."""
+    silent = (WorkerState.SUSPECT, WorkerState.LOST)
+    there = [workers[one] for one in unit.workers if one in workers and workers[one].state not in silent]
+    if not there:
+        raise Unavailable(f"{unit.kind} {unit.number}: no worker that holds it is in reach")
+    return there[unit.number % len(there)]
