@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import getpass
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
@@ -16,13 +19,14 @@ from pymysql.connections import Connection
 START_SECONDS = 60
 OPTIONS = (
     "--skip-networking",
-    "--skip-grant-tables",
     "--local-infile=ON",
-    "--key-buffer-size=256M",
-    "--max-allowed-packet=64M",
-    "--myisam-sort-buffer-size=512M",
+    "--default-time-zone=+00:00",
     "--character-set-server=utf8mb4",
     "--collation-server=utf8mb4_general_ci",
+    "--max-allowed-packet=64M",
+    "--key-buffer-size=256M",
+    "--innodb-buffer-pool-size=64M",
+    "--innodb-flush-log-at-trx-commit=0",
 )
 
 
@@ -36,59 +40,56 @@ def _program(name: str) -> str | None:
 
 @contextmanager
 def private_server(parent: Path | None = None) -> Iterator[Path]:
-    """Run a server; the value is its socket.
+    """Run a server; the value is its socket, by which ``root`` needs no password.
 
     Raises
     ------
     RuntimeError
         If the server ends before it answers; the message holds its log.
     """
-    # a unix socket's path has at most some hundred characters
-    folder = Path(mkdtemp(prefix="mariadb-", dir=parent))
-    socket, log = folder / "s", folder / "log"
-    user = "--user=root" if Path("/root").owner() == "root" else ""
-    data = f"--datadir={folder / 'data'}"
+    # the path of a socket has at most 107 characters, so a test's deep folders do not do
+    folder = Path(mkdtemp(prefix="qserv-mariadb-", dir=parent))
+    path, log = folder / "s", folder / "log"
+    common = ("--no-defaults", f"--datadir={folder / 'data'}", f"--user={getpass.getuser()}")
     try:
         install = [
             _program("mariadb-install-db"),
-            "--no-defaults",
-            data,
+            *common,
             "--skip-test-db",
             "--auth-root-authentication-method=normal",
         ]
-        subprocess.run([*filter(None, [*install, user])], check=True, capture_output=True)
-        command = [
-            _program("mariadbd"),
-            "--no-defaults",
-            data,
-            f"--socket={socket}",
-            f"--pid-file={folder / 'pid'}",
-            user,
-        ]
+        subprocess.run([*filter(None, install)], check=True, capture_output=True)
+        command = [_program("mariadbd"), *common, f"--socket={path}", f"--pid-file={folder / 'pid'}", *OPTIONS]
         with log.open("wb") as output:
-            server = subprocess.Popen([*filter(None, command), *OPTIONS], stdout=output, stderr=output)
+            server = subprocess.Popen([*filter(None, command)], stdout=output, stderr=output)
         try:
-            _await(server, socket, log)
-            yield socket
+            _await(server, path, log)
+            yield path
         finally:
             server.terminate()
-            server.wait(timeout=60)
+            server.wait(timeout=START_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _await(server: subprocess.Popen[bytes], socket: Path, log: Path) -> None:
+def _await(server: subprocess.Popen[bytes], path: Path, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            pymysql.connect(unix_socket=str(socket), user="root").close()
-        except pymysql.err.OperationalError as error:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"MariaDB did not start: {error}; its log: {log.read_text()[-2000:]}") from error
-            time.sleep(0.05)
-        else:
-            return
+    while not _listening(path):
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"MariaDB did not start; its log ends: {log.read_text()[-2000:]}")
+        time.sleep(0.05)
 
 
-def connect(socket: Path, **options: object) -> Connection:
-    return pymysql.connect(unix_socket=str(socket), user="root", local_infile=True, autocommit=True, **options)
+def _listening(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def connect(path: Path, database: str | None = None, **options: Any) -> Connection:
+    login = {"unix_socket": str(path), "user": "root", "database": database, "charset": "utf8mb4"}
+    return pymysql.connect(**login, local_infile=True, autocommit=True, **options)
+
+
+def pid(path: Path) -> int:
+    """The process of the server behind a socket."""
+    return int((path.parent / "pid").read_text())

@@ -93,8 +93,8 @@ def stop(processes: Sequence[Process], seconds: float) -> list[Process]:
     for process in forced:
         _signal(process, signal.SIGKILL)
     while any(process.alive for process in forced):
-        _reap(forced)
         time.sleep(_POLL_SECONDS)
+    _reap(processes)
     return forced
 
 

@@ -8,10 +8,11 @@ from typing import Protocol
 
 import pyarrow.parquet as pq
 import pytest
+from pymysql.connections import Connection
+
 from bench.cluster import Cluster, running
 from differential import peer
 from differential.samples import Sample, samples
-from pymysql.connections import Connection
 from qserv.catalog.spec import SourceSpec
 from qserv.ingest.specfile import write_spec
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pymysql.connections import Connection
+
 from differential.cases import Case, cases
 from differential.compare import ask, difference
-from pymysql.connections import Connection
 
 
 @pytest.mark.parametrize("case", cases(), ids=str)
