@@ -61,6 +61,7 @@ class Marks:
         self._marks: dict[tuple[str, str], asyncio.Event] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._generations: dict[str, int] = {}
+        self._closing = False
 
     def mark(self, namespace: str, name: str) -> None:
         """Look at this cluster soon."""
@@ -81,14 +82,16 @@ class Marks:
         return seen != generation or "deletionTimestamp" in meta
 
     async def close(self) -> None:
-        for task in self._tasks.values():
-            task.cancel()
+        """End all tasks, each after the round it is in."""
+        self._closing = True
+        for mark in self._marks.values():
+            mark.set()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _run(self, key: tuple[str, str]) -> None:
         mark = self._marks[key]
         failures = 0
-        while True:
+        while not self._closing:
             mark.clear()
             try:
                 wait = await asyncio.to_thread(self._reconciler.reconcile, *key)
@@ -103,6 +106,8 @@ class Marks:
                 log.exception("a round failed", namespace=key[0], cluster=key[1], retry=wait)
             if wait is None:
                 del self._marks[key]
+                return
+            if self._closing:
                 return
             await asyncio.sleep(self.pause)
             with contextlib.suppress(TimeoutError):
@@ -170,8 +175,8 @@ async def serve(settings: Settings, metrics: Metrics, alive: asyncio.Event) -> w
 
 
 async def hold(lease: Lease, metrics: Metrics, leading: asyncio.Event, stop: asyncio.Event) -> None:
-    """Renews the lease; once it was held and is lost, everything stops."""
-    while not stop.is_set():
+    """Renews the lease until it is cancelled; once it was held and is lost, everything stops."""
+    while True:
         held = await asyncio.to_thread(lease.renew)
         metrics.leads(held)
         if held and not leading.is_set():
@@ -180,12 +185,16 @@ async def hold(lease: Lease, metrics: Metrics, leading: asyncio.Event, stop: asy
         elif leading.is_set() and not held:
             log.error("the lease is lost")
             stop.set()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 4.0)
+        await asyncio.sleep(4.0)
+
+
+async def give_back(lease: Lease, holding: asyncio.Task[None]) -> None:
+    """Ends the holding of the lease when all that needed it has ended, so that another operator need not wait."""
+    holding.cancel()
+    await asyncio.gather(holding, return_exceptions=True)
     if lease.leads():
         with contextlib.suppress(RefusedError):
             await asyncio.to_thread(lease.release)
-    metrics.leads(False)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -197,7 +206,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     server = await serve(settings, metrics, alive)
     holding = asyncio.create_task(hold(lease, metrics, leading, stop))
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([stopping, asyncio.create_task(leading.wait())], return_when=asyncio.FIRST_COMPLETED)
+    elected = asyncio.create_task(leading.wait())
+    await asyncio.wait([stopping, elected], return_when=asyncio.FIRST_COMPLETED)
+    elected.cancel()
     if leading.is_set() and not stop.is_set():
         marks = Marks(Reconciler(kube, leads=lease.leads, metrics=metrics))
         await kopf.operator(
@@ -211,7 +222,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         stop.set()
         await marks.close()
     alive.clear()
-    await holding
+    await give_back(lease, holding)
     stopping.cancel()
     await server.cleanup()
 
