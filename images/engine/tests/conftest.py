@@ -24,7 +24,7 @@ class MariaDb:
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDb]:
-    """A server with MariaDB's default ``sql_mode`` and ``utf8mb4_general_ci``, in UTC; skipped where none is installed."""
+    """A server with its default ``sql_mode``, ``utf8mb4_general_ci``, in UTC; skipped where none is installed."""
     if not server.installed():
         pytest.skip("mariadb-server is not installed: nothing to compare with")
     with server.private_server() as socket:
