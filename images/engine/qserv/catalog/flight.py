@@ -32,15 +32,15 @@ _CHANNEL = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_bac
 Answer = TypeVar("Answer", bound=Message)
 
 
-_LONGEST = 4000
+LONGEST = 4000
 """Bytes of a failure: it travels in the trailing headers of a call, which gRPC lets have some 8 KiB in all."""
 
 
 def failure_of(error: QservError) -> Failure:
     """An error as it travels: what has no JSON form is left out, and so is what is too long to travel."""
-    message = error.message[: _LONGEST // 4]
+    message = error.message[: LONGEST // 4]
     kept: dict[str, str | int | float | list[int] | list[str]] = {}
-    room = _LONGEST - len(message.encode())
+    room = LONGEST - len(message.encode())
     for name, value in error.details.items():
         if isinstance(value, str | int | float | list):
             room -= len(name) + len(repr(value).encode()) + 8

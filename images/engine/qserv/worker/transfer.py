@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +20,9 @@ from qserv.worker.store import Store
 
 BLOCK = 1 << 20
 """Bytes of a file in one message."""
+
+PARALLEL = 4
+"""Files that are copied at a time: small ones wait for the disk more than for the network."""
 
 _SCHEMA = pa.schema([pa.field("bytes", pa.binary(), nullable=False)])
 
@@ -66,35 +71,35 @@ class FileSource:
 
 
 class Pace:
-    """Holds a stream of bytes to a number of bytes a second; 0: unlimited."""
+    """Holds several streams together to a number of bytes a second; 0: unlimited. Thread-safe."""
 
     def __init__(self, bandwidth: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._bandwidth = bandwidth
         self._clock = clock
+        self._lock = threading.Lock()
         self._free_at = clock()
 
     def delay(self, sent: int) -> float:
         """Seconds to wait after ``sent`` more bytes. Time that passed unused is not saved up beyond a moment."""
         if not self._bandwidth:
             return 0.0
-        now = self._clock()
-        self._free_at = max(self._free_at, now - 0.1) + sent / self._bandwidth
-        return max(0.0, self._free_at - now)
+        with self._lock:
+            now = self._clock()
+            self._free_at = max(self._free_at, now - 0.1) + sent / self._bandwidth
+            return max(0.0, self._free_at - now)
 
 
 class Copier:
-    """Copies files from other workers.
+    """Copies files from other workers, some at a time.
 
-    Parameters
-    ----------
-    client : the worker at a Flight address.
-    stopping : set when the process ends; copies stop then.
+    ``client`` gives the worker at a Flight address.
     """
 
-    def __init__(self, store: Store, client: Callable[[str], WorkerClient], stopping: threading.Event) -> None:
+    def __init__(self, store: Store, client: Callable[[str], WorkerClient]) -> None:
         self._store = store
         self._client = client
-        self._stopping = stopping
+        self._stopping = threading.Event()
+        self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="copy")
 
     def fetch(self, wish: Fetch) -> None:
         """Copy what is not here whole; each file is checked by its sum before it gets its name.
@@ -102,19 +107,32 @@ class Copier:
         Raises
         ------
         FileMissing, DataError, Unavailable, ResourceExhausted
-            At the first file that fails; those before it stay, and are not copied again.
+            Where a file fails; those that were copied stay, and are not copied again.
         """
         pace = Pace(wish.bandwidth)
         source = self._client(wish.source)
-        for path, sha256, size in wish.files:
-            if not self._whole(path, sha256, size):
-                self._copy(source, path, sha256, size, pace)
+        copies = [self._pool.submit(self._bring, source, *file, pace) for file in wish.files]
+        try:
+            for copy in copies:
+                copy.result()
+        finally:
+            for copy in copies:
+                copy.cancel()
+            futures.wait(copies)
 
-    def _whole(self, path: str, sha256: str, size: int) -> bool:
+    def stop(self) -> None:
+        """Break copies off."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        self.stop()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _bring(self, source: WorkerClient, path: str, sha256: str, size: int, pace: Pace) -> None:
         place = files.resolve(self._store.root, path)
-        return place.is_file() and place.stat().st_size == size and files.sum_of(place) == sha256
+        if place.is_file() and place.stat().st_size == size and files.sum_of(place) == sha256:
+            return
 
-    def _copy(self, source: WorkerClient, path: str, sha256: str, size: int, pace: Pace) -> None:
         def receive() -> files.StoredFile:
             return files.receive(self._store.root, path, sha256, size, self._paced(source.file(path), pace))
 

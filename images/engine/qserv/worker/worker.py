@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import ExitStack
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -38,9 +39,15 @@ from qserv.worker.staging import Staging
 from qserv.worker.store import Store
 from qserv.worker.transfer import Copier, FileSource
 
-Wish = TypeVar("Wish", bound=Message)
 
-_BEAT_PATIENCE = 2.0
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Wish = TypeVar("Wish", bound=Message)
+Part = TypeVar("Part", bound=Closable)
+
+_BEAT_PATIENCE = 1.0
 
 log = logs.get(__name__)
 
@@ -58,51 +65,67 @@ class Worker:
         self._settings = settings
         self.ended = threading.Event()
         self.failure: QservError | None = None
-        trust = Trust.from_settings(settings)
-        self._disk = Disk(settings.data_dir)
-        scratch = self._disk.private / "scratch"
+        self._stopping = threading.Event()
+        with ExitStack() as parts:
+            self._build(parts, Trust.from_settings(settings))
+            self._parts = parts.pop_all()
+        self._membership.start()
+        log.info("serving", name=settings.name, flight=self.flight, http=self.http)
+
+    def _build(self, parts: ExitStack, trust: Trust) -> None:
+        """Make the parts, each of which needs those before it; ``parts`` ends them in reverse."""
+        settings = self._settings
+        disk = closed_by(parts, Disk(settings.data_dir))
+        scratch = disk.private / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
         self._store = Store(settings.data_dir, settings.capacity)
-        found = self._store.load()
-        self._stopping = threading.Event()
-        self._staging = Staging(self._disk.private / "staging")
-        self._peers = Peers(trust)
-        self._controller = Controller(settings.controllers, trust)
-        self._beats = Controller(settings.controllers, trust, patience=_BEAT_PATIENCE, timeout=5.0)
+        log.info("inventory", files=self._store.load())
+        self._staging = closed_by(parts, Staging(disk.private / "staging"))
+        peers = closed_by(parts, Peers(trust))
+        controller = closed_by(parts, Controller(settings.controllers, trust))
+        beats = closed_by(parts, Controller(settings.controllers, trust, patience=_BEAT_PATIENCE, timeout=5.0))
         self._lookups = Lookups(self._store)
-        self._preparer = Preparer(self._staging, self._store)
         self._files = FileSource(self._store)
-        self._copier = Copier(self._store, self._peers.client, self._stopping)
-        self._contributions = Contributions(
-            settings.name,
-            self._controller,
-            self._peers,
-            self._staging,
-            self._lookups.find,
-            spool=scratch / "spool",
-            memory=settings.ingest_memory_limit,
+        self._copier = closed_by(parts, Copier(self._store, peers.client))
+        http = closed_by(
+            parts,
+            HttpPort(settings.host, settings.http_port, trust, ready=lambda: self.ready, running=lambda: self.running),
         )
-        self._queries = Queries(settings, settings.data_dir, scratch)
-        self._service = self._listen(trust)
-        self._http = HttpPort(
-            settings.host, settings.http_port, trust, ready=lambda: self.ready, running=lambda: self.running
+        # Calls end only when what they wait for has ended: the service goes after the parts that answer for it.
+        service = _Late()
+        parts.callback(service.shutdown)
+        self._preparer = closed_by(parts, Preparer(self._staging, self._store))
+        self._queries = closed_by(parts, Queries(settings, settings.data_dir, scratch))
+        self._contributions = closed_by(
+            parts,
+            Contributions(
+                settings.name,
+                controller,
+                peers,
+                self._staging,
+                self._lookups.find,
+                spool=scratch / "spool",
+                memory=settings.ingest_memory_limit,
+            ),
         )
-        self.flight = f"{settings.reachable}:{self._service.port}"
-        self.http = f"{settings.reachable}:{self._http.port}"
-        self._membership = Membership(
-            settings.name,
-            settings.domain,
-            flight=self.flight,
-            http=self.http,
-            controller=self._beats,
-            disk=self._disk,
-            store=self._store,
-            discard=self._discard_transaction,
-            refused=self._refuse,
+        service.service = self._listen(trust)
+        self.flight = f"{settings.reachable}:{service.service.port}"
+        self.http = f"{settings.reachable}:{http.port}"
+        self._membership = closed_by(
+            parts,
+            Membership(
+                settings.name,
+                settings.domain,
+                flight=self.flight,
+                http=self.http,
+                controller=beats,
+                disk=disk,
+                store=self._store,
+                discard=self._discard_transaction,
+                refused=self._refuse,
+            ),
         )
-        self._membership.start()
-        log.info("serving", name=settings.name, flight=self.flight, http=self.http, files=found)
 
     @property
     def ready(self) -> bool:
@@ -116,17 +139,8 @@ class Worker:
     def close(self) -> None:
         """Stop queries and contributions, and end; committed files stay, staged rows are void."""
         self._stopping.set()
-        self._membership.stop()
-        self._contributions.close()
-        self._queries.close()
-        self._preparer.close()
-        self._service.shutdown()
-        self._http.close()
-        self._staging.close()
-        self._peers.close()
-        self._controller.close()
-        self._beats.close()
-        self._disk.close()
+        self._copier.stop()
+        self._parts.close()
         log.info("ended", name=self._settings.name)
 
     def _listen(self, trust: Trust) -> WorkerService:
@@ -180,6 +194,22 @@ class Worker:
     def _refuse(self, error: QservError) -> None:
         self.failure = error
         self.ended.set()
+
+
+class _Late:
+    """The Flight service, once there is one."""
+
+    service: WorkerService | None = None
+
+    def shutdown(self) -> None:
+        if self.service is not None:
+            self.service.shutdown()
+
+
+def closed_by(parts: ExitStack, part: Part) -> Part:
+    """The same part, which is closed with the others."""
+    parts.callback(part.close)
+    return part
 
 
 def _answers(model: type[Wish], work: Callable[[Wish], Message]) -> Handler:

@@ -104,7 +104,9 @@ def test_a_source_without_files_reads_as_no_rows(loaded: Loaded) -> None:
     overlap = QuerySource(
         database="sky", table="Object", kind="overlap", schema_ipc=encode_ipc(overlap_schema(CHUNK_SCHEMA))
     )
-    sql = "SELECT count(*) AS n, count(b.hostChunkId) AS m FROM read_parquet($s0) a LEFT JOIN read_parquet($s1) b USING (id)"
+    sql = (
+        "SELECT count(*) AS n, count(hostChunkId) AS m FROM read_parquet($s0) a LEFT JOIN read_parquet($s1) USING (id)"
+    )
     wish = task(sql, files)
     chunks = tuple((number, (*names, ())) for number, names in wish.chunks)
     rows, _ = answer(client, wish.model_copy(update={"sources": (*wish.sources, overlap), "chunks": chunks}))

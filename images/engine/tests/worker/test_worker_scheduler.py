@@ -117,7 +117,7 @@ def test_time_is_shared_fairly() -> None:
     elevator.add("cheap", course(list(range(500_000, 501_000))))
     served = {"costly": 0.0, "cheap": 0.0}
     for _ in range(60):
-        name, batch = elevator.next() or ("", Batch(0, 0, 0))
+        name, _batch = elevator.next() or ("", Batch(0, 0, 0))
         seconds = 1.0 if name == "costly" else 0.25
         served[name] += seconds
         elevator.done(name, seconds, batch_seconds=1.0, sent=0)
