@@ -7,7 +7,7 @@ from what stands in the metadata, so one that takes over goes on where the other
 * ``contribute``: files to workers, and anew where staged rows were lost (``contributing``);
 * ``commit``: commits, aborts, what they leave to be removed (``committing``);
 * ``adopt``: what workers that came back bring (``adoption``);
-* ``repair``: missing copies, balance, drains, files to collect (``repair``);
+* ``repair``: missing copies, balance, drains; ``collect``: files to remove (``repair``);
 * ``measure``: what the metrics say of chunks and workers.
 """
 
@@ -46,6 +46,7 @@ _CONTRIBUTE_SECONDS = 0.1
 _COMMIT_SECONDS = 0.1
 _ADOPT_SECONDS = 0.5
 _REPAIR_SECONDS = 0.5
+_COLLECT_SECONDS = 1.0
 _MEASURE_SECONDS = 5.0
 
 
@@ -159,6 +160,7 @@ class Controller:
             "contribute": lambda: self._loop(self.contributing.step, _CONTRIBUTE_SECONDS),
             "adopt": lambda: self._loop(self.adoption.step, _ADOPT_SECONDS),
             "repair": lambda: self._loop(self.repair.step, _REPAIR_SECONDS),
+            "collect": lambda: self._loop(self.repair.collect, _COLLECT_SECONDS),
             "measure": lambda: self._loop(self._measure, _MEASURE_SECONDS),
             "commit": lambda: self._loop(self.committing.step, _COMMIT_SECONDS),
         }
@@ -176,12 +178,16 @@ class Controller:
         self.calls.close()
         self.metadata.close()
 
-    def _loop(self, step: Callable[[], None], seconds: float) -> None:
-        while not self._stop.wait(seconds):
+    def _loop(self, step: Callable[[], object], seconds: float) -> None:
+        """Run a step again and again; one that answers True has more to do at once."""
+        pause = seconds
+        while not self._stop.wait(pause):
+            pause = seconds
             if not self.leader.leads:
                 continue
             try:
-                step()
+                if step() is True:
+                    pause = 0.0
             except QservError as error:
                 log.warning("a step failed and is tried again", step=step.__qualname__, reason=error.message)
             except Exception:

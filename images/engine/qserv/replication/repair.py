@@ -7,10 +7,11 @@ given up is removed from disks when no running query reads it any more.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 
 from sqlalchemy import Connection
@@ -32,10 +33,11 @@ from qserv.replication.registry import Registry
 
 log = logs.get(__name__)
 
-_PLANNED = 64
+_PLANNED = 256
 _FETCH_SECONDS = 1800.0
 _GARBAGE_FILES = 1000
 _PAUSE_SECONDS = 10.0
+_WAIT_SECONDS = 0.5
 
 
 class Repair:
@@ -65,8 +67,11 @@ class Repair:
         self._running: dict[int, tuple[MoveRow, Future[None]]] = {}
         self._failed: dict[int, float] = {}
         self._idle: object = None
+        # A copy begins only between two collections: no file is removed that a copy has just found to be there.
+        self._collecting = threading.Lock()
 
-    def step(self) -> None:
+    def step(self) -> bool:
+        """Start what can be started; whether copies are under way, so that the next round is to follow at once."""
         self._running = {key: one for key, one in self._running.items() if not one[1].done()}
         wanted = self._metadata.read(moving.moves)
         metrics.MOVING.set(len(wanted))
@@ -75,7 +80,9 @@ class Repair:
         for move in wanted:
             if move.id not in self._running and len(self._running) < self._parallel:
                 self._running[move.id] = move, self._calls.background(partial(self._carry, move))
-        self._collect()
+        if self._running:
+            wait([future for _, future in self._running.values()], _WAIT_SECONDS, FIRST_COMPLETED)
+        return bool(self._running)
 
     def _plan(self, busy: set[int]) -> None:
         """Enter the next moves. Where there were none, the same picture is not looked at again."""
@@ -103,7 +110,8 @@ class Repair:
                 same = [unit for unit in given if unit in now_held and now_held[unit].workers == before[unit]]
                 units.remove_replicas(connection, worker, same, collect=True)
 
-        self._leader.write(enter)
+        with self._collecting:
+            self._leader.write(enter)
         log.info("moves planned", moves=len(found.moves), drops=len(found.drops))
 
     def _carry(self, move: MoveRow) -> None:
@@ -146,24 +154,25 @@ class Repair:
         self._calls.client(target.flight).action("fetch", message, timeout=_FETCH_SECONDS)
         log.info("copied", unit=move.unit, to=target.name, source=source.name, reason=move.reason)
 
-    def _collect(self) -> None:
+    def collect(self) -> None:
         """Have workers remove files that were given up. One that is being copied to may need them again: it waits."""
-        targets = {move.target for move, _ in self._running.values()}
-        works = {}
-        paths: dict[int, list[int]] = {}
-        for row in self._registry.rows().values():
-            if row.id in targets or row.state in (WorkerState.SUSPECT, WorkerState.LOST):
-                continue
-            found = self._metadata.read(partial(chores.collectable_garbage, worker=row.id, limit=_GARBAGE_FILES))
-            if found:
-                paths[row.id] = [one[0] for one in found]
-                wish = Discard(paths=tuple(one[1] for one in found))
-                works[row.id] = partial(self._calls.client(row.flight).action, "discard", wish)
-        for worker, answer in self._calls.all(works).items():
-            if isinstance(answer, QservError):
-                log.info("files are removed later", worker=worker, reason=answer.message)
-            else:
-                self._leader.write(partial(chores.forget_garbage, identifiers=paths[worker]))
+        with self._collecting:
+            targets = {move.target for move in self._metadata.read(moving.moves)}
+            works = {}
+            paths: dict[int, list[int]] = {}
+            for row in self._registry.rows().values():
+                if row.id in targets or row.state in (WorkerState.SUSPECT, WorkerState.LOST):
+                    continue
+                found = self._metadata.read(partial(chores.collectable_garbage, worker=row.id, limit=_GARBAGE_FILES))
+                if found:
+                    paths[row.id] = [one[0] for one in found]
+                    wish = Discard(paths=tuple(one[1] for one in found))
+                    works[row.id] = partial(self._calls.client(row.flight).action, "discard", wish)
+            for worker, answer in self._calls.all(works).items():
+                if isinstance(answer, QservError):
+                    log.info("files are removed later", worker=worker, reason=answer.message)
+                else:
+                    self._leader.write(partial(chores.forget_garbage, identifiers=paths[worker]))
 
 
 def _finish(connection: Connection, move: MoveRow, copied: frozenset[str]) -> bool:
