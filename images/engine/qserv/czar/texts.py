@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -61,30 +62,37 @@ def finite(column: pa.Array) -> pa.Array:
 
 def _doubles(column: pa.Array) -> pa.Array:
     column = finite(column)
-    texts = pc.replace_substring(column.cast(pa.string()), "e+", "e", max_replacements=1)
-    size = np.abs(column.fill_null(0).to_numpy(zero_copy_only=False))
+    texts = column.cast(pa.string())
+    numbers = column.fill_null(0).to_numpy(zero_copy_only=False)
+    size = np.abs(numbers)
+    if (size >= 1e9).any():
+        texts = pc.replace_substring(texts, "e+", "e", max_replacements=1)
+    texts = _expanded_small(texts, (size >= _PLAIN_FROM) & (size < 1e-6))
     large = (size >= 1e9) & ((size < _PLAIN_BELOW) | ((size < 10 * _PLAIN_BELOW) & (size != np.floor(size))))
-    expand = np.flatnonzero(((size >= _PLAIN_FROM) & (size < 1e-6)) | large)
-    if not len(expand):
+    if not large.any():
         return texts
-    plain = pa.array([_plain(text) for text in texts.take(pa.array(expand)).to_pylist()], pa.string())
-    mask = np.zeros(len(column), dtype=bool)
-    mask[expand] = True
-    return pc.replace_with_mask(texts, pa.array(mask), plain)
+    # Python writes numbers below 1e16 without an exponent.
+    plain = pa.array([repr(number).removesuffix(".0") for number in numbers[large].tolist()], pa.string())
+    return pc.replace_with_mask(texts, pa.array(large), plain)
 
 
-def _plain(text: str) -> str:
-    """``1.25e-7`` as ``0.000000125``."""
-    mantissa, _, exponent = text.partition("e")
-    if not exponent:
-        return text
-    sign = "-" if mantissa.startswith("-") else ""
-    whole, _, fraction = mantissa.lstrip("-").partition(".")
-    digits, point = whole + fraction, len(whole) + int(exponent)
-    if point <= 0:
-        return f"{sign}0.{'0' * -point}{digits}"
-    digits = digits.ljust(point, "0")
-    return sign + digits[:point] + (f".{digits[point:]}" if len(digits) > point else "")
+def _expanded_small(texts: pa.Array, small: npt.NDArray[np.bool_]) -> pa.Array:
+    """``1.25e-7`` as ``0.000000125``, where ``small`` says so; by exponent, so that all of one are done at once."""
+    if not small.any():
+        return texts
+    found = texts.filter(pa.array(small))
+    negative = pc.starts_with(found, "-")
+    sign = pc.if_else(negative, "-", "")
+    found = pc.replace_substring(pc.utf8_ltrim(found, "-"), ".", "", max_replacements=1)
+    for exponent in range(6, 16):
+        suffix = f"e-{exponent}"
+        mine = pc.ends_with(found, suffix)
+        if not pc.any(mine, min_count=0).as_py():
+            continue
+        digits = pc.utf8_slice_codeunits(found, 0, -len(suffix))
+        plain = pc.binary_join_element_wise(sign, f"0.{'0' * (exponent - 1)}", digits, "")
+        found = pc.if_else(mine, plain, found)
+    return pc.replace_with_mask(texts, pa.array(small), found)
 
 
 def _significant(column: pa.Array) -> pa.Array:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import math
 import struct
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import MariaDb
 from qserv.czar.encoder import MAX_PACKET, encode, packetise
 from qserv.czar.texts import text_column
 
@@ -124,3 +127,26 @@ def test_times_and_decimals() -> None:
     assert texts([dt.timedelta(hours=-30, seconds=-1)], pa.duration("us")) == ["-30:00:01"]
     assert texts([Decimal("1E-9"), Decimal("1.5"), None], pa.decimal128(20, 9)) == ["0.000000001", "1.500000000", None]
     assert texts([True, False, None], pa.bool_()) == ["1", "0", None]
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+def test_doubles_read_back_exactly(values: list[float]) -> None:
+    assert [float(text) for text in texts(values, pa.float64()) if text is not None] == values
+
+
+def test_numbers_are_written_as_mariadb_writes_them(mariadb: MariaDb) -> None:
+    rng = np.random.default_rng(3)
+    wide = rng.normal(size=1500) * 10.0 ** rng.integers(-25, 25, 1500)
+    whole = np.round(rng.uniform(0, 1e16, 300))
+    doubles = np.concatenate([wide, whole, whole / 8, 10.0 ** np.arange(-20, 22), [0.0, 0.1 + 0.2, 123456.5]])
+    floats = doubles.astype(np.float32)
+    with contextlib.closing(mariadb.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE IF NOT EXISTS numbers")
+        cursor.execute("CREATE TEMPORARY TABLE numbers.n (i INT AUTO_INCREMENT PRIMARY KEY, f FLOAT, d DOUBLE)")
+        given_rows = [(repr(float(f)), repr(float(d))) for f, d in zip(floats, doubles, strict=True)]
+        cursor.executemany("INSERT INTO numbers.n (f, d) VALUES (%s, %s)", given_rows)
+        connection.decoders = {}
+        cursor.execute("SELECT f, d FROM numbers.n ORDER BY i")
+        expected = cursor.fetchall()
+    assert texts(floats, pa.float32()) == [row[0] for row in expected]
+    assert texts(doubles, pa.float64()) == [row[1] for row in expected]
