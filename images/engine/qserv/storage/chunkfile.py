@@ -85,7 +85,8 @@ def write_chunk(
     none. A replicated table (``UnitKind.FULL``) is written in the order in which it came.
     """
     rows = pa.concat_tables(parts).combine_chunks() if parts else schema.empty_table()
-    rows = rows.cast(schema)
+    if rows.schema != schema:
+        rows = rows.cast(schema)
     if unit is not UnitKind.FULL:
         rows = sort_chunk(rows, key)
     looked_up = key if kind is FileKind.MAIN else None
