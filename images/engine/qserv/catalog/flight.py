@@ -43,9 +43,10 @@ def failure_of(error: QservError) -> Failure:
     room = LONGEST - len(message.encode())
     for name, value in error.details.items():
         if isinstance(value, str | int | float | list):
-            room -= len(name) + len(repr(value).encode()) + 8
-            if room >= 0:
+            size = len(name) + len(repr(value).encode()) + 8
+            if size <= room:
                 kept[name] = value
+                room -= size
     return Failure(code=error.code, message=message, details=kept)
 
 
