@@ -1,8 +1,8 @@
 """Layouts of a chunk file side by side: ``python -m bench.layouts`` prints the table of docs/explanation/storage.md.
 
-One run writes the same synthetic objects in every layout and asks the same things of each in turn, by a closed DuckDB of
-one thread. Times are of the CPU, so that a busy machine distorts them little, and are given as ratios to the layout that
-the engine writes.
+One run writes the same synthetic objects in every layout and asks the same things of each in turn, by a closed DuckDB
+of one thread. Times are of the CPU, so that a busy machine distorts them little, and are given as ratios to the layout
+that the engine writes.
 """
 
 from __future__ import annotations

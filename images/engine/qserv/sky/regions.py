@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from math import asin, degrees, isfinite, radians
+from math import asin, cos, degrees, isfinite, pi, radians, tan
 
+import numpy as np
 from lsst.sphgeom import DISJOINT, Angle, Box, Circle, ConvexPolygon, Ellipse, LonLat, Region, UnitVector3d
 
 from qserv.catalog.errors import WrongArguments
@@ -53,6 +54,8 @@ def region(shape: Shape, arguments: Sequence[float]) -> Region:
 def chunks(partitioning: Partitioning, area: Region, margin: float = 0.0) -> frozenset[int]:
     """The chunks that a region touches, or comes within ``margin`` degrees of."""
     chunker = partitioning.chunker
+    if isinstance(area, Ellipse):
+        area = _around(area)
     if margin <= 0.0:
         return frozenset(chunker.getChunksIntersecting(area))
     angle = Angle.fromDegrees(margin)
@@ -60,6 +63,27 @@ def chunks(partitioning: Partitioning, area: Region, margin: float = 0.0) -> fro
         return frozenset(chunker.getChunksIntersecting(area.dilatedBy(angle)))
     near = chunker.getChunksIntersecting(area.getBoundingCircle().dilatedBy(angle))
     return frozenset(chunk for chunk in near if not area.relate(_box(partitioning, chunk).dilatedBy(angle)) & DISJOINT)
+
+
+def _around(ellipse: Ellipse) -> ConvexPolygon:
+    """A polygon around an ellipse: the library knows of an ellipse only whether its bounding circle touches a box.
+
+    In the gnomonic projection about its centre a spherical ellipse of the axes α, β is the plane one of tan α, tan β.
+    """
+    matrix = ellipse.getTransformMatrix()
+    along, across, centre = (
+        np.array([row.x(), row.y(), row.z()]) for row in (matrix.getRow(index) for index in range(3))
+    )
+    axes = [tan(max(axis.asRadians(), _LEAST_AXIS)) for axis in (ellipse.getAlpha(), ellipse.getBeta())]
+    turn = 2.0 * pi * np.arange(_CORNERS)[:, np.newaxis] / _CORNERS
+    outside = 1.0 / cos(pi / _CORNERS)
+    corners = centre + outside * (axes[0] * np.cos(turn) * along + axes[1] * np.sin(turn) * across)
+    return ConvexPolygon.convexHull([UnitVector3d(float(x), float(y), float(z)) for x, y, z in corners])
+
+
+_CORNERS = 24
+_LEAST_AXIS = 1e-6
+"""Radians (0.2″): no polygon is thinner."""
 
 
 def _box(partitioning: Partitioning, chunk_id: int) -> Box:

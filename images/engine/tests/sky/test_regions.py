@@ -74,6 +74,23 @@ def test_the_chunks_of_a_region_hold_all_its_points(shape: Shape, arguments: tup
     assert len(found) < SKY.all_chunks().size / 2, "the restriction is worth little"
 
 
+@pytest.mark.parametrize("turn", [0.0, 45.0, 90.0])
+def test_a_thin_ellipse_touches_few_chunks(turn: float) -> None:
+    """10° by 1′: fewer chunks than the circle around it, and at least those along its axis."""
+    thin = chunks(SKY, region(Shape.ELLIPSE, (102.5, 2.5, 36000.0, 60.0, turn)))
+    assert len(thin) < len(chunks(SKY, region(Shape.CIRCLE, (102.5, 2.5, 10.0)))) / 1.5
+    steps = np.linspace(-9.9, 9.9, 50)
+    ra, dec = 102.5 + steps * math.sin(math.radians(turn)), 2.5 + steps * math.cos(math.radians(turn))
+    if turn != 45.0:  # there the axis is no straight line in these coordinates
+        assert set(SKY.locate(ra, dec)[0].tolist()) <= thin
+
+
+@pytest.mark.parametrize("axes", [(0.0, 0.0), (1.0, 0.0), (1e-3, 1e-3)])
+def test_a_tiny_ellipse_is_somewhere(axes: tuple[float, float]) -> None:
+    found = chunks(SKY, region(Shape.ELLIPSE, (201.0, -89.0, *axes, 10.0)))
+    assert int(SKY.locate([201.0], [-89.0])[0][0]) in found
+
+
 @pytest.mark.parametrize(("shape", "arguments"), [case for case in REGIONS if case[0] is Shape.ELLIPSE])
 def test_an_ellipse_holds_its_points_and_few_others(shape: Shape, arguments: tuple[float, ...]) -> None:
     rng = np.random.default_rng(2)
