@@ -189,7 +189,8 @@ def _group_concat(node: exp.GroupConcat, rows: Translator, into: Reduction) -> V
     separator = node.args.get("separator")
     mark = quote(separator.name if separator is not None else ",")
     if distinct:
-        return Value(f"array_to_string(qserv_distinct_texts(list({value}{_by(keys)})), {mark})", TEXT)
+        listed = f"list({value}{_by(keys)})" if keys else f"list(DISTINCT {value})"
+        return Value(f"array_to_string(qserv_distinct_texts({listed}), {mark})", TEXT)
     return Value(f"string_agg({value}, {mark}{_by(keys)})", TEXT)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from qserv.catalog.errors import UnknownColumn, Unsupported
+from qserv.sql.neighbour import angular_separation
 from qserv.sql.scope import Relation, Scope
 from qserv.sql.source import Condition, From, Source
 from qserv.sql.translate import Translator
@@ -59,6 +60,12 @@ class FromReader:
             sides = (translator.value(node.this), translator.value(node.expression))
             if sides[0].origin and sides[1].origin:
                 condition.equal = (sides[0].origin, sides[1].origin)
+        call = angular_separation(node)
+        if call is not None:
+            columns = [each.unnest() for each in call.expressions]
+            condition.position_arguments = tuple(
+                translator.value(each).origin if isinstance(each, exp.Column) else None for each in columns
+            )
         return condition
 
     def _join(self, join: exp.Join) -> None:

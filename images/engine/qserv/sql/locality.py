@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from qserv.catalog.model import Family, Table, TableKind
 from qserv.sql.neighbour import Near
 from qserv.sql.scope import Relation
-from qserv.sql.source import Condition, From, Source
+from qserv.sql.source import Condition, From
 
 Key = tuple[str, str]  # the director that a key column refers to: database and table, case-folded
 
@@ -145,9 +145,17 @@ def _grow(start: Relation, wanted: list[Relation], edges: list[_Edge], nears: li
     return found if all(_placed(found, relation) for relation in wanted) else None
 
 
+def _directors(first: Relation, second: Relation) -> bool:
+    return all(each.table is not None and each.table.kind is TableKind.DIRECTOR for each in (first, second))
+
+
 def _placed(found: Layout, relation: Relation) -> bool:
     return relation in found.home or relation in found.satellites
 
 
-def source_of(found: From, relation: Relation) -> Source:
-    return next(source for source in found.sources if source.relation is relation)
+def overlap_of(near: Near) -> float:
+    """How wide a neighbour search may be, in degrees: 0 where the two do not lie on one family's chunks."""
+    one, other = near.first.table, near.second.table
+    if one is None or other is None or one.family is None or one.family != other.family:
+        return 0.0
+    return one.family.overlap

@@ -124,15 +124,17 @@ CREATE OR REPLACE MACRO scisql_s2PtInEllipse(lon, lat, center_lon, center_lat, m
         CASE WHEN abs(lat - center_lat) * 3600 > major * 1.01 THEN 0
         ELSE CAST(qserv_in_ellipse(lon - center_lon, lat, center_lat, major, minor, angle) AS INTEGER) END END;
 
--- The vertices of a convex polygon come in either order: a point is inside when it is on one side of all edges.
+-- The vertices of a convex polygon come in either order, which the side of the third tells: a point is inside when it
+-- is on that side of all edges.
 CREATE OR REPLACE MACRO qserv_side(lon, lat, lon1, lat1, lon2, lat2) AS
     cos(radians(lat)) * cos(radians(lon)) * (cos(radians(lat1)) * sin(radians(lon1)) * sin(radians(lat2)) - sin(radians(lat1)) * cos(radians(lat2)) * sin(radians(lon2)))
     + cos(radians(lat)) * sin(radians(lon)) * (sin(radians(lat1)) * cos(radians(lat2)) * cos(radians(lon2)) - cos(radians(lat1)) * cos(radians(lon1)) * sin(radians(lat2)))
     + sin(radians(lat)) * cos(radians(lat1)) * cos(radians(lat2)) * sin(radians(lon2 - lon1));
 CREATE OR REPLACE MACRO qserv_in_polygon(lon, lat, lons, lats) AS
     CASE WHEN lon IS NULL OR lat IS NULL THEN 0 WHEN NOT isfinite(lon) OR NOT abs(lat) <= 90 THEN NULL
-    ELSE (SELECT CAST(bool_and(side >= 0) OR bool_and(side <= 0) AS INTEGER) FROM (SELECT unnest(list_transform(range(1, len(lons) + 1), lambda i:
-        qserv_side(lon, lat, lons[i], lats[i], lons[i % len(lons) + 1], lats[i % len(lons) + 1]))) AS side)) END;
+    ELSE CAST(list_bool_and(list_transform(range(1, len(lons) + 1), lambda i:
+        qserv_side(lon, lat, lons[i], lats[i], lons[i % len(lons) + 1], lats[i % len(lons) + 1])
+            * sign(qserv_side(lons[3], lats[3], lons[1], lats[1], lons[2], lats[2])) >= 0)) AS INTEGER) END;
 
 -- AB magnitudes: m = -2.5 log10(f) - 48.6 with f in erg/cm²/s/Hz, which is + 31.4 for f in nJy (Oke & Gunn 1983).
 CREATE OR REPLACE MACRO qserv_positive(x) AS CASE WHEN x > 0 AND isfinite(x) THEN x END;

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qserv.catalog.errors import RadiusAboveOverlap
 from qserv.catalog.model import Family, FileKind
 from qserv.sql.block import Block, Written
 from qserv.sql.emit import Files, columns_of, from_where
-from qserv.sql.locality import Layout, layout
+from qserv.sql.local import LocalRows
+from qserv.sql.locality import Layout, layout, overlap_of
+from qserv.sql.neighbour import nears
 from qserv.sql.plan import Leaf, Restriction
 from qserv.sql.restrict import Restrictor
 from qserv.sql.scope import Relation
@@ -27,12 +30,31 @@ class Placing:
     def rows(self) -> Rows:
         self.written = self.block.write()
         restrictor = Restrictor(self.planner, self.block)
-        self.areas = restrictor.predicates()
+        self.areas = {relation: restrictor.area_of(relation) for relation in restrictor.targets}
         if self._single_place():
-            found = layout(self.found, [])
+            found = self._layout()
             if found is not None:
                 return self._leaf(found, restrictor)
         return self._fetched(restrictor)
+
+    def _layout(self) -> Layout | None:
+        """How the tables lie.
+
+        Raises
+        ------
+        RadiusAboveOverlap
+            Where they would lie together if the overlap were wide enough for a neighbour condition.
+        """
+        wanted = nears(self.found)
+        within = [near for near in wanted if near.radius <= overlap_of(near)]
+        found = layout(self.found, within)
+        if found is None and len(within) < len(wanted) and layout(self.found, wanted) is not None:
+            widest = max(wanted, key=lambda near: near.radius)
+            raise RadiusAboveOverlap(
+                f"the radius {widest.radius:g} of the neighbour search is above the overlap of the chunks, "
+                f"{overlap_of(widest):g} degrees: search within that"
+            )
+        return found
 
     def _single_place(self) -> bool:
         conditions = [*self.found.where, *(each for source in self.found.sources for each in source.on)]
@@ -51,25 +73,21 @@ class Placing:
     def _leaf(self, found: Layout, restrictor: Restrictor) -> Rows:
         files = Files()
         written = self.written
-        text = written.inner(from_where(self.found, files.read, self.areas))
+        text = written.inner(LocalRows(self.found, found, files, self.areas, self.planner.stats).sql())
         leaf_name = f"leaf{len(self.planner.leaves)}"
         if found.family is None:
             text = text if written.plain else written.outer(f"({text})")
             self._add(leaf_name, text, files, None, (), Restriction(), None)
             return self._rows(f"SELECT * FROM {leaf_name}", leaf_name)
-        required = self._required(files)
+        required = self._required(files, found)
         restriction = restrictor.restriction(found)
         self._add(leaf_name, text, files, found.family, required, restriction, written.enough)
         if written.middle is None and _streams(written):
             return self._rows(f"SELECT * FROM {leaf_name}{written.tail.limit.sql}", leaf_name)
         return self._rows(written.outer(leaf_name))
 
-    def _required(self, files: Files) -> tuple[int, ...]:
-        return tuple(
-            files.index(source.relation)
-            for source in self.found.sources
-            if source.join != "LEFT" and source.relation.table is not None and source.relation.table.partitioned
-        )
+    def _required(self, files: Files, found: Layout) -> tuple[int, ...]:
+        return tuple(files.index(relation) for relation in found.home if not relation.optional)
 
     def _add(
         self,
@@ -93,7 +111,9 @@ class Placing:
                 reads[source.relation] = f"({source.sql})"
             else:
                 reads[source.relation] = self._fetch(source.relation, restrictor)
-        inner = self.written.inner(from_where(self.found, reads.__getitem__, self.areas) if reads else self._no_table())
+        inner = self.written.inner(
+            from_where(self.found, reads.__getitem__, restrictor.predicates()) if reads else self._no_table()
+        )
         return self._rows(inner if self.written.plain else self.written.outer(f"({inner})"))
 
     def _no_table(self) -> str:

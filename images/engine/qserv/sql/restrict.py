@@ -14,8 +14,8 @@ from qserv.catalog.model import CHUNK_COLUMN, Family, Table, TableKind
 from qserv.sky import regions
 from qserv.sky.chunker import partitioning
 from qserv.sql.block import AREASPEC, Block
+from qserv.sql.constants import constant_number, constant_numbers
 from qserv.sql.locality import Layout, director_key
-from qserv.sql.operators import literal_number
 from qserv.sql.plan import KeyLookup, Restriction
 from qserv.sql.scope import Relation
 from qserv.sql.source import Condition
@@ -25,30 +25,6 @@ if TYPE_CHECKING:
     from qserv.sql.planner import Planner
 
 _POINT_IN = ("s2ptinbox", "s2ptincircle", "s2ptinellipse", "s2ptincpoly")
-
-
-def numbers(nodes: Iterable[exp.Expr]) -> list[float] | None:
-    """The nodes as numbers; None where one is not a constant."""
-    found = []
-    for node in nodes:
-        value = whole_constant(node)
-        if value is None:
-            return None
-        found.append(float(value))
-    return found
-
-
-def whole_constant(node: exp.Expr | None) -> int | float | None:
-    """A constant number, kept whole where it is written whole."""
-    if isinstance(node, exp.Paren):
-        return whole_constant(node.this)
-    if isinstance(node, exp.Neg):
-        inner = whole_constant(node.this)
-        return None if inner is None else -inner
-    if isinstance(node, exp.Literal) and not node.is_string:
-        constant = literal_number(str(node.this)).constant
-        return constant if isinstance(constant, int | float) else None
-    return None
 
 
 @dataclass(frozen=True)
@@ -73,7 +49,7 @@ class Restrictor:
         kind = node.name.lower().removeprefix(AREASPEC)
         if kind not in {each.value for each in regions.Shape}:
             raise UnknownFunction(f"FUNCTION {node.name} does not exist")
-        constants = numbers(node.expressions)
+        constants = constant_numbers(node.expressions)
         if constants is None:
             raise WrongArguments(f"{node.name} takes constant numbers alone")
         function = {"poly": "scisql_s2PtInCPoly"}.get(kind, f"scisql_s2PtIn{kind.capitalize()}")
@@ -158,7 +134,7 @@ class Restrictor:
         if isinstance(node, exp.EQ):
             sides = (node.this.unnest(), node.expression.unnest())
             call = next((side for side in sides if isinstance(side, exp.Anonymous)), None)
-            if call is None or whole_constant(sides[1] if call is sides[0] else sides[0]) != 1:
+            if call is None or constant_number(sides[1] if call is sides[0] else sides[0]) != 1:
                 return None
         elif isinstance(node, exp.Anonymous):
             call = node
@@ -171,7 +147,7 @@ class Restrictor:
         wanted = [(relation, each) for each in relation.table.position]
         if [(each[0], each[1].casefold()) for each in first if each] != [(r, c.casefold()) for r, c in wanted]:
             return None
-        constants = numbers(call.expressions[2:])
+        constants = constant_numbers(call.expressions[2:])
         if constants is None:
             return None
         return regions.region(regions.Shape(kind.removeprefix("s2ptin").replace("cpoly", "poly")), constants)
@@ -247,18 +223,18 @@ _FLIPPED: dict[type[exp.Expr], type[exp.Expr]] = {
 def _compared(node: exp.Expr | None) -> tuple[exp.Expr, Bounds] | None:
     """The side of a comparison that is compared with whole constants, and with which."""
     if isinstance(node, exp.In) and node.args.get("query") is None:
-        values = [whole_constant(each) for each in node.expressions]
+        values = [constant_number(each) for each in node.expressions]
         whole = tuple(each for each in values if isinstance(each, int))
         return (node.this.unnest(), Bounds(tuple(dict.fromkeys(whole)))) if len(whole) == len(values) else None
     if isinstance(node, exp.Between):
-        low, high = whole_constant(node.args["low"]), whole_constant(node.args["high"])
+        low, high = constant_number(node.args["low"]), constant_number(node.args["high"])
         return (node.this.unnest(), Bounds(None, low, high)) if isinstance(low, int) and isinstance(high, int) else None
     if type(node) not in _FLIPPED or node is None:
         return None
     kind, subject, other = type(node), node.this, node.expression
-    if whole_constant(subject) is not None:
+    if constant_number(subject) is not None:
         kind, subject, other = _FLIPPED[kind], other, subject
-    constant = whole_constant(other)
+    constant = constant_number(other)
     if not isinstance(constant, int):
         return None
     return subject.unnest(), _of_comparison(kind, constant)

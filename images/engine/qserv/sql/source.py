@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from qserv.sql.scope import Relation
-from qserv.sql.values import Value
 
 Origin = tuple[Relation, str]
 
@@ -18,7 +17,7 @@ class Condition:
 
     ``uses`` are the relations that it reads; ``equal`` the two columns where it says that they are equal.
     ``nested``: it holds a subquery, so that only the merge can decide it. ``outer``: it reads columns of a surrounding
-    block.
+    block. ``position_arguments`` are the four columns that ``angSep`` compares, where it is said to be small.
     """
 
     node: exp.Expr | None
@@ -27,7 +26,7 @@ class Condition:
     equal: tuple[Origin, Origin] | None = None
     nested: bool = False
     outer: bool = False
-    sides: tuple[Value, Value] | None = None
+    position_arguments: tuple[Origin | None, ...] | None = None
 
 
 @dataclass(eq=False)
