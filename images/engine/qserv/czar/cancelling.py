@@ -42,7 +42,7 @@ class Permit:
 
     @contextlib.contextmanager
     def stopping(self, stop: Callable[[], object]) -> Iterator[None]:
-        """Call ``stop`` should the permit be revoked inside of the block.
+        """Call ``stop`` should the permit be revoked inside of the block, or where it was revoked before.
 
         Raises
         ------
@@ -50,9 +50,12 @@ class Permit:
             The reason, where it was revoked before.
         """
         with self._lock:
-            if self._reason is None:
+            before = self._reason
+            if before is None:
                 self._stops.append(stop)
-        self.check()
+        if before is not None:
+            stop()
+            raise before
         try:
             yield
         finally:

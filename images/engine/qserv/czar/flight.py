@@ -10,6 +10,7 @@ People prove who they are with a basic ``authorization`` header on the call, as 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,7 @@ from qserv.czar.session import Czar, Result, Session
 log = logs.get(__name__)
 
 _HEADER = "authorization"
+_LOOK_SECONDS = 0.25
 
 
 class _Caller(flight.ServerMiddleware):  # type: ignore[misc]
@@ -78,27 +80,50 @@ class SqlFlight(flight.FlightServerBase):  # type: ignore[misc]
     def do_get(self, context: Any, ticket: Any) -> Any:
         caller = context.get_middleware("login")
         try:
-            result = self._run(caller.account, ticket.ticket)
+            session, sql = self._session(caller.account, ticket.ticket)
+            watch = _Watch(context, session)
+            try:
+                result = session.run(sql)
+            except BaseException:
+                watch.end()
+                raise
         except QservError as error:
             raise flight_error(error) from None
         schema = result.schema if result.schema is not None else pa.schema([])
-        return flight.GeneratorStream(schema, _batches(result, context))
+        return flight.GeneratorStream(schema, _batches(result, watch))
 
-    def _run(self, account: Account, ticket: bytes) -> Result:
+    def _session(self, account: Account, ticket: bytes) -> tuple[Session, str]:
         try:
             ask = Ask.model_validate_json(ticket)
         except ValidationError as error:
             raise WrongArguments(f'the ticket is not {{"sql": …, "database": …}}: {error.errors()[0]["msg"]}') from None
-        return Session(self._czar, account, database=ask.database).run(ask.sql)
+        return Session(self._czar, account, database=ask.database, connection=self._czar.new_client()), ask.sql
 
 
-def _batches(result: Result, context: Any) -> Iterator[pa.RecordBatch]:
+class _Watch:
+    """Stops a session's query when the caller has hung up: Flight tells so only when it is asked."""
+
+    def __init__(self, context: Any, session: Session) -> None:
+        self._context = context
+        self._session = session
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name="flight-watch", daemon=True).start()
+
+    def end(self) -> None:
+        self._ended.set()
+
+    def _run(self) -> None:
+        while not self._ended.wait(_LOOK_SECONDS):
+            if self._context.is_cancelled():
+                self._session.drop()
+                return
+
+
+def _batches(result: Result, watch: _Watch) -> Iterator[pa.RecordBatch]:
     try:
-        for batch in result.batches():
-            if context.is_cancelled():
-                raise QueryKilled("the client went away")
-            yield batch
+        yield from result.batches()
     except QservError as error:
         raise flight_error(error) from None
     finally:
+        watch.end()
         result.close(QueryKilled("the client went away"))

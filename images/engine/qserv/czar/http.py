@@ -9,9 +9,10 @@ that a part is never taken for the whole: Arrow streams and JSON then have no en
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated
 
+import pyarrow as pa
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -102,8 +103,8 @@ def make_app(czar: Czar, metadata: Metadata) -> FastAPI:
 
     @app.post("/api/v1/query")
     def query(ask: Ask, request: Request, who: Known) -> Response:
-        session = Session(czar, who, database=ask.database)
-        return _response(session.run(ask.sql), request.headers.get("accept", ""))
+        session = Session(czar, who, database=ask.database, connection=czar.new_client())
+        return RowsResponse(session, ask.sql, request.headers.get("accept", ""))
 
     @app.get("/api/v1/queries")
     def queries(who: Known) -> list[Told]:
@@ -120,42 +121,50 @@ def make_app(czar: Czar, metadata: Metadata) -> FastAPI:
     return app
 
 
-def _response(result: Result, accept: str) -> Response:
-    query = result.answer.query.id if result.answer is not None else None
-    headers = {"X-Qserv-Query-Id": query} if query else {}
-    if result.schema is None:
-        return JSONResponse({"columns": [], "rows": []}, headers=headers)
-    for kind, write in rows.WRITERS.items():
-        if kind in accept:
-            return RowsResponse(result, write(result), kind, headers)
-    return RowsResponse(result, rows.json_rows(result), rows.JSON, headers)
-
-
 class RowsResponse(Response):
-    """Rows as they are made. When the client goes away the query stops, also while its next row is waited for."""
+    """A statement's rows as they are made. When the client goes away its query stops, whatever is waited for.
 
-    def __init__(self, result: Result, pieces: Iterator[bytes], kind: str, headers: dict[str, str]) -> None:
-        super().__init__(media_type=kind, headers=headers)
+    The answer begins with its first row: what goes wrong before has an error's status.
+    """
+
+    def __init__(self, session: Session, sql: str, accept: str) -> None:
+        self.kind, self._write = next(
+            ((kind, write) for kind, write in rows.WRITERS.items() if kind in accept), (rows.JSON, rows.json_rows)
+        )
+        super().__init__(media_type=self.kind)
         del self.headers["content-length"]
-        self._result = result
-        self._pieces = pieces
+        self._session = session
+        self._sql = sql
+        self._gone = False
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         watch = asyncio.create_task(self._watch(receive))
+        result: Result | None = None
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            while (piece := await run_in_threadpool(next, self._pieces, None)) is not None:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            result = await run_in_threadpool(self._session.run, self._sql)
+            if result.answer is not None:
+                self.headers["X-Qserv-Query-Id"] = result.answer.query.id
+            await self._send(result, send)
         except OSError:
             log.debug("the client went away while rows were sent")
         finally:
             watch.cancel()
-            await run_in_threadpool(self._result.close, QueryKilled("the client went away"))
+            if result is not None:
+                await run_in_threadpool(result.close, QueryKilled("the client went away"))
+
+    async def _send(self, result: Result, send: Send) -> None:
+        batches = result.batches()
+        first = await run_in_threadpool(next, batches, None)
+        pieces = self._write(result.schema or pa.schema([]), batches if first is None else chain([first], batches))
+        if self._gone:
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        while (piece := await run_in_threadpool(next, pieces, None)) is not None:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        answer = self._result.answer
-        if answer is not None:
-            await run_in_threadpool(answer.query.permit.revoke, QueryKilled("the client went away"))
+        self._gone = True
+        await run_in_threadpool(self._session.drop)

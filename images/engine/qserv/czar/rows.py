@@ -11,8 +11,6 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv
 
-from qserv.czar.session import Result
-
 ARROW = "application/vnd.apache.arrow.stream"
 CSV = "text/csv"
 JSON = "application/json"
@@ -21,36 +19,35 @@ _PIECE = 8192
 """Rows that are written at a time."""
 
 
-def arrow_rows(result: Result) -> Iterator[bytes]:
+def arrow_rows(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
     """Arrow's IPC stream; without its end mark when the query failed half-way."""
     sink = io.BytesIO()
-    writer = pa.ipc.new_stream(sink, result.schema)
-    for batch in result.batches():
+    writer = pa.ipc.new_stream(sink, schema)
+    for batch in batches:
         writer.write_batch(batch)
         yield _taken(sink)
     writer.close()
     yield _taken(sink)
 
 
-def csv_rows(result: Result) -> Iterator[bytes]:
+def csv_rows(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
     """A header line, then a line a row; NULL is an empty field, an empty text two quotes."""
     sink = io.BytesIO()
-    schema = pa.schema([pa.field(field.name, _csv_type(field.type)) for field in result.schema or ()])
+    schema = pa.schema([pa.field(field.name, _csv_type(field.type)) for field in schema])
     with csv.CSVWriter(sink, schema) as writer:
-        for batch in result.batches():
+        for batch in batches:
             columns = [_csv_column(column, field.type) for column, field in zip(batch.columns, schema, strict=True)]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
             yield _taken(sink)
     yield _taken(sink)
 
 
-def json_rows(result: Result) -> Iterator[bytes]:
+def json_rows(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
     """``{"columns": [{"name", "type"}…], "rows": [[…]…]}``. Decimals and times are texts, blobs are hex."""
-    schema = result.schema if result.schema is not None else pa.schema([])
     columns = [{"name": field.name, "type": str(field.type)} for field in schema]
     yield f'{{"columns": {json.dumps(columns)}, "rows": ['.encode()
     comma = ""
-    for batch in result.batches():
+    for batch in batches:
         for start in range(0, batch.num_rows, _PIECE):
             piece = batch.slice(start, _PIECE)
             values = zip(*(column.to_pylist() for column in piece.columns), strict=True)
@@ -60,7 +57,9 @@ def json_rows(result: Result) -> Iterator[bytes]:
     yield b"]}\n"
 
 
-WRITERS: dict[str, Callable[[Result], Iterator[bytes]]] = {ARROW: arrow_rows, CSV: csv_rows, JSON: json_rows}
+Writer = Callable[[pa.Schema, Iterator[pa.RecordBatch]], Iterator[bytes]]
+
+WRITERS: dict[str, Writer] = {ARROW: arrow_rows, CSV: csv_rows, JSON: json_rows}
 """By media type."""
 
 

@@ -6,6 +6,7 @@ called in a thread; the rows then come as they are made.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -68,12 +69,17 @@ class Czar:
     queries: Queries
     query_timeout: float
     began: float = field(default_factory=time.monotonic)
+    _clients: Iterator[int] = field(default_factory=lambda: itertools.count(1 << 32))
+
+    def new_client(self) -> int:
+        """An id for a client that has no MySQL connection, beyond the ids of those."""
+        return next(self._clients)
 
 
 class Session:
-    """For one statement at a time. ``connection`` is the client's id, 0 where it has none."""
+    """For one statement at a time. ``connection`` is the client's id."""
 
-    def __init__(self, czar: Czar, account: Account, *, database: str | None = None, connection: int = 0) -> None:
+    def __init__(self, czar: Czar, account: Account, *, database: str | None = None, connection: int) -> None:
         self._czar = czar
         self.account = account
         self.connection = connection
@@ -100,6 +106,10 @@ class Session:
         if found is None:
             raise UnknownDatabase(f"Unknown database '{database}'")
         self.database = found.name
+
+    def drop(self) -> None:
+        """Stop what runs: the client went away. From any thread."""
+        self._czar.queries.drop(self.connection)
 
     def run(self, sql: str) -> Result:
         """Answer a statement. An error is also kept for ``SHOW WARNINGS``."""
