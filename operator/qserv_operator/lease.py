@@ -1,7 +1,7 @@
 """The lease: of several operators one acts. It is a coordination.k8s.io Lease, as client-go's leader election has it.
 
 Each trusts its own monotonic clock only: the holder stops to lead two thirds of ``duration`` after it last began to
-renew, and another takes over ``duration`` after it last *saw* a change. The third between is longer than a changing call
+renew, another takes over ``duration`` after it last *saw* a change. The third between is longer than a changing call
 may take, so what one began never meets what the other does.
 """
 

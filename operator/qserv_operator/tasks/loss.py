@@ -165,15 +165,16 @@ def _replacement(loss: Loss, *, registered: bool) -> Step:
 
 
 def free_stuck_pods(snapshot: Snapshot) -> Task:
-    """Pods without data of their own that hang on a lost node are let go, so that others take their place.
+    """Pods that hang on a lost node and hold no data, or are scaled away, are let go: Kubernetes waits for their node.
 
     The metadata's pod is left alone unless its node was deleted and its volume can move: two servers on one volume
     would be worse than none.
     """
     steps = []
     findings = []
+    kept = set(worker_names(snapshot))
     for pod in snapshot.pods:
-        if pod.component is Component.WORKER or pod.node is None:
+        if pod.name in kept or pod.node is None:
             continue
         cause = node_cause(pod.node, snapshot.nodes.get(pod.node), running=True)
         if cause is None:
