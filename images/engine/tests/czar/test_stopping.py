@@ -17,7 +17,7 @@ from czar.smallsky import Cluster, czar_settings, running_czar
 
 ON_A_WORKER = "SELECT COUNT(*) FROM " + ", ".join(f"Filter f{number}" for number in range(16))
 ON_THE_CZAR = "SELECT COUNT(*) FROM " + ", ".join(f"information_schema.columns c{number}" for number in range(5))
-PATIENCE = 8.0
+PATIENCE = 30.0
 
 
 def until(true: Callable[[], bool]) -> None:
