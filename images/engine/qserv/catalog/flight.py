@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -90,10 +90,10 @@ class _Watch:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._streams: weakref.WeakSet[QueryStream] = weakref.WeakSet()
+        self._streams: weakref.WeakSet[_Stream] = weakref.WeakSet()
         self._thread: threading.Thread | None = None
 
-    def add(self, stream: QueryStream) -> None:
+    def add(self, stream: _Stream) -> None:
         with self._lock:
             self._streams.add(stream)
             if self._thread is None or not self._thread.is_alive():
@@ -117,11 +117,8 @@ class _Watch:
 _watch = _Watch()
 
 
-class QueryStream:
-    """A worker's answer: iterates ``(batch, done)``; ``done`` says that all rows of some chunks have come.
-
-    Iterated by one thread; ``cancel`` may be called by any. Dropping it stops the worker's work.
-    """
+class _Stream:
+    """A reader that is given up when the worker is silent while it is waited for."""
 
     def __init__(self, address: str, reader: Any, silence: float) -> None:
         self._address = address
@@ -130,24 +127,7 @@ class QueryStream:
         self._waiting_since: float | None = None
         self._silent = False
         self._cancelled = False
-        self.schema: pa.Schema = reader.schema
         _watch.add(self)
-
-    def __iter__(self) -> Iterator[tuple[pa.RecordBatch, BatchDone | None]]:
-        finished = False
-        try:
-            while True:
-                chunk = self._next()
-                if chunk is None:
-                    break
-                if chunk.app_metadata is not None:
-                    yield chunk.data, BatchDone.model_validate_json(chunk.app_metadata.to_pybytes())
-                elif chunk.data.num_rows:
-                    yield chunk.data, None
-            finished = True
-        finally:
-            if not finished:
-                self._reader.cancel()
 
     def cancel(self) -> None:
         """Stop the worker's work; whoever iterates gets :class:`QueryKilled`."""
@@ -159,6 +139,17 @@ class QueryStream:
         if since is not None and now - since > self._silence:
             self._silent = True
             self._reader.cancel()
+
+    def chunks(self) -> Generator[Any, None, None]:
+        """Batches with their metadata, to the end; one that is dropped before it ends the worker's work."""
+        finished = False
+        try:
+            while (chunk := self._next()) is not None:
+                yield chunk
+            finished = True
+        finally:
+            if not finished:
+                self._reader.cancel()
 
     def _next(self) -> Any | None:
         self._waiting_since = time.monotonic()
@@ -176,6 +167,25 @@ class QueryStream:
             raise raised_by(self._address, error) from None
         finally:
             self._waiting_since = None
+
+
+class QueryStream(_Stream):
+    """A worker's answer: iterates ``(batch, done)``; ``done`` says that all rows of some chunks have come.
+
+    Iterated by one thread; ``cancel`` may be called by any. Dropping it stops the worker's work.
+    """
+
+    def __init__(self, address: str, reader: Any, silence: float) -> None:
+        super().__init__(address, reader, silence)
+        self.schema: pa.Schema = reader.schema
+
+    def __iter__(self) -> Iterator[tuple[pa.RecordBatch, BatchDone | None]]:
+        with contextlib.closing(self.chunks()) as chunks:
+            for chunk in chunks:
+                if chunk.app_metadata is not None:
+                    yield chunk.data, BatchDone.model_validate_json(chunk.app_metadata.to_pybytes())
+                elif chunk.data.num_rows:
+                    yield chunk.data, None
 
 
 class StageWriter:
@@ -276,21 +286,10 @@ class WorkerClient:
     def file(self, path: str) -> Iterator[pa.Buffer]:
         """The bytes of a file, piece by piece."""
         reader = self._open(flight.Ticket(FileTask(path=path).encode()))
-        finished = False
-        try:
-            while True:
-                try:
-                    chunk = reader.read_chunk()
-                except StopIteration:
-                    break
-                except (pa.ArrowException, flight.FlightError, OSError) as error:
-                    raise raised_by(self.address, error) from None
+        with contextlib.closing(_Stream(self.address, reader, self._silence).chunks()) as chunks:
+            for chunk in chunks:
                 for value in chunk.data.column(0):
                     yield value.as_buffer()
-            finished = True
-        finally:
-            if not finished:
-                reader.cancel()
 
     def action(
         self,

@@ -6,17 +6,19 @@ same rows give the same bytes and so the same names: asked again, it makes nothi
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent import futures
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from qserv.catalog import logs
-from qserv.catalog.errors import QservError
+from qserv.catalog.errors import Unavailable
 from qserv.catalog.messages import Prepare, Prepared, StagedUnit, TableFacts
 from qserv.catalog.model import FileKind, TableKind, UnitKind
 from qserv.storage import files
@@ -28,7 +30,11 @@ from qserv.worker.declared import with_declared
 from qserv.worker.staging import WHOLE, Staged, Staging
 from qserv.worker.store import Store
 
-THREADS = 2
+THREADS = 8
+"""Files written at a time. Small ones wait for the disk to sync, large ones for memory: see :class:`Budget`."""
+
+_COPIES = 3
+"""Of a unit's rows, while they are sorted and encoded."""
 
 log = logs.get(__name__)
 
@@ -45,12 +51,38 @@ class _Job:
     run: int
 
 
-class Preparer:
-    """Writes the files of transactions. A transaction that is asked for again while it is written is written once."""
+class Budget:
+    """Bytes that several threads may hold together. What is larger than all of it goes alone."""
 
-    def __init__(self, staging: Staging, store: Store) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        """Wait until ``size`` more bytes may be held."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._held == 0 or self._held + size <= self._limit)
+            self._held += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held -= size
+                self._changed.notify_all()
+
+
+class Preparer:
+    """Writes the files of transactions. A transaction that is asked for again while it is written is written once.
+
+    ``memory`` is how many bytes the rows that are being written may take.
+    """
+
+    def __init__(self, staging: Staging, store: Store, memory: int) -> None:
         self._staging = staging
         self._store = store
+        self._budget = Budget(memory)
         self._lock = threading.Lock()
         self._running: dict[tuple[int, tuple[tuple[int, int], ...]], Future[Prepared]] = {}
         self._stopping = threading.Event()
@@ -100,13 +132,13 @@ class Preparer:
         pending = [self._pool.submit(self._do, wish, job) for job in jobs]
         try:
             written = tuple(future.result() for future in pending)
-        except BaseException:
+        except CancelledError:
+            raise Unavailable("the worker is shutting down") from None
+        finally:
+            # After a failure nothing may go on writing files that the caller takes for not made.
             for future in pending:
                 future.cancel()
-            for future in pending:
-                if not future.cancelled():
-                    future.exception()
-            raise
+            futures.wait(pending)
         log.info(
             "prepared",
             transaction=wish.transaction,
@@ -141,11 +173,12 @@ class Preparer:
 
     def _do(self, wish: Prepare, job: _Job) -> StagedUnit:
         if self._stopping.is_set():
-            raise QservError("the worker is shutting down")
+            raise Unavailable("the worker is shutting down")
         parts = job.staged.rows(job.run) if job.staged is not None else []
         write = self._index_writer if job.kind is FileKind.INDEX else self._chunk_writer
         folder = folder_of(job.facts.database, job.facts.spec.name, job.unit, job.number)
-        stored = self._store.publish(lambda: write(wish, job, parts), f"{folder}/{job.kind}")
+        with self._budget.hold(_COPIES * sum(part.nbytes for part in parts)):
+            stored = self._store.publish(lambda: write(wish, job, parts), f"{folder}/{job.kind}")
         return StagedUnit(
             table=job.facts.id,
             kind=job.kind,

@@ -7,6 +7,9 @@ page cache. A query that lags in time served goes first, wherever its chunks are
 round of the elevator, and a costly one cannot crowd out the rest.
 
 Batches end at round chunk numbers (multiples of a power of two), so that the batches of several queries coincide.
+
+How large a batch is: 400 chunks of 7,500 rows take 35 ms in one statement, 40 ms in statements of 128, 44 of 64, 53 of
+32, 72 of 16. So after a first batch whose cost is not known, batches take about a second each.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from qserv.worker.store import Store
 BLOCK = 1 << 20
 """Bytes of a file in one message."""
 
-PARALLEL = 4
+PARALLEL = 8
 """Files that are copied at a time: small ones wait for the disk more than for the network."""
 
 _SCHEMA = pa.schema([pa.field("bytes", pa.binary(), nullable=False)])
@@ -115,6 +115,8 @@ class Copier:
         try:
             for copy in copies:
                 copy.result()
+        except futures.CancelledError:
+            raise Unavailable("the worker is shutting down") from None
         finally:
             for copy in copies:
                 copy.cancel()

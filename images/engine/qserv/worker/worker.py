@@ -95,7 +95,7 @@ class Worker:
         # Calls end only when what they wait for has ended: the service goes after the parts that answer for it.
         service = _Late()
         parts.callback(service.shutdown)
-        self._preparer = closed_by(parts, Preparer(self._staging, self._store))
+        self._preparer = closed_by(parts, Preparer(self._staging, self._store, settings.ingest_memory_limit))
         self._queries = closed_by(parts, Queries(settings, settings.data_dir, scratch))
         self._contributions = closed_by(
             parts,

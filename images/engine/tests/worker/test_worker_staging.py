@@ -30,6 +30,7 @@ from qserv.catalog.spec import ColumnSpec, TableSpec
 from qserv.sky.chunker import partitioning
 from qserv.storage.blocks import Director, cut_director
 from qserv.storage.files import StoredFile
+from qserv.worker.prepare import Budget
 from qserv.worker.transfer import Pace
 from worker.chunks import answer, failure, task
 from worker.site import Site
@@ -269,6 +270,24 @@ def test_copies_keep_to_the_bandwidth(bandwidth: int, expected: float) -> None:
     assert pace.delay(500) == pytest.approx(expected)
     now += 10.0
     assert pace.delay(500) == pytest.approx(max(0.0, expected - 0.1))
+
+
+def test_what_is_written_at_a_time_keeps_to_a_budget() -> None:
+    budget, lock, held, seen = Budget(100), threading.Lock(), set[int](), []
+
+    def write(number: int) -> None:
+        size = (40, 500, 60, 30, 200, 10)[number % 6]
+        with budget.hold(size):
+            with lock:
+                held.add(number)
+                seen.append(len(held) == 1 or sum((40, 500, 60, 30, 200, 10)[one % 6] for one in held) <= 100)
+            with lock:
+                held.discard(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(300)))
+    assert len(seen) == 300
+    assert all(seen)
 
 
 def test_a_discard_beside_a_prepare_loses_no_file(site: Site) -> None:
