@@ -23,9 +23,10 @@ RETURN IF(ra IS NULL OR decl IS NULL, 0,
         + COS(RADIANS(decl)) * COS(RADIANS(decl0)) * POW(SIN(RADIANS(ra0 - ra) / 2), 2))))) <= radius);
 
 -- A point is within an ellipse where the sum of its distances from the foci is at most twice the greater half axis. The
--- foci lie along the position angle, which goes from north to east, at the distance f with cos f = cos a / cos b.
+-- foci lie along the position angle, which goes from north to east, at the distance f with cos f = cos a / cos b. The
+-- arguments are the half axes in the orthographic projection, the sines of a and b.
 CREATE FUNCTION focal_distance(smaa DOUBLE, smia DOUBLE) RETURNS DOUBLE DETERMINISTIC
-RETURN ACOS(LEAST(1, COS(RADIANS(smaa / 3600)) / COS(RADIANS(smia / 3600))));
+RETURN ACOS(LEAST(1, COS(ASIN(RADIANS(smaa / 3600))) / COS(ASIN(RADIANS(smia / 3600)))));
 
 CREATE FUNCTION focus_decl(decl0 DOUBLE, angle DOUBLE, focal DOUBLE) RETURNS DOUBLE DETERMINISTIC
 RETURN DEGREES(ASIN(SIN(RADIANS(decl0)) * COS(focal) + COS(RADIANS(decl0)) * SIN(focal) * COS(RADIANS(angle))));
@@ -43,7 +44,7 @@ RETURN IF(ra IS NULL OR decl IS NULL, 0,
         focus_decl(decl0, angle, focal_distance(smaa, smia)))
     + scisql_angSep(ra, decl, focus_ra(ra0, decl0, angle + 180, focal_distance(smaa, smia)),
         focus_decl(decl0, angle + 180, focal_distance(smaa, smia)))
-    <= 2 * smaa / 3600);
+    <= 2 * DEGREES(ASIN(RADIANS(smaa / 3600))));
 
 -- The sign says on which side of the great circle from the first to the second position the point lies.
 CREATE FUNCTION side(ra DOUBLE, decl DOUBLE, ra1 DOUBLE, decl1 DOUBLE, ra2 DOUBLE, decl2 DOUBLE)
