@@ -62,7 +62,11 @@ class FitsFile:
                     table = next((unit for unit in units if isinstance(unit, fits.BinTableHDU)), None)
                     if table is None:
                         raise DataError(f"{name}: there is no binary table in this FITS file", file=name)
-                    yield table
+                    try:
+                        yield table
+                    finally:
+                        for column in table.columns:
+                            del column.array  # else astropy copies the whole file into memory when it closes it
             except (OSError, TypeError, ValueError, AstropyWarning) as error:
                 raise DataError(
                     f"{name}: this is no whole FITS file (was it cut short?): {error}", file=name
