@@ -20,7 +20,7 @@ from qserv.sky.chunker import Floats, Ints, Partitioning
 from qserv.sky.overlap import distance_to_chunks, overlap_rows
 from qserv.storage.index import partition_of
 from qserv.storage.origin import Origin
-from qserv.storage.schema import index_schema
+from qserv.storage.schema import index_schema, named
 
 PARTITION_COLUMN = "partition"
 """Of index blocks: the unit of each row."""
@@ -122,7 +122,7 @@ def director_keys(rows: pa.Table, key: str, origin: Origin) -> npt.NDArray[np.in
     DataError
         For a key that is NULL, or a column that is not of integers.
     """
-    column = rows.column(key)
+    column = rows.column(named(rows.schema, key))
     if not pa.types.is_integer(column.type):
         raise DataError(f"{origin.file}: the key {key!r} has the type {column.type}: a director's key is an integer")
     if column.null_count:
@@ -142,7 +142,7 @@ def positions(rows: pa.Table, names: tuple[str, str], origin: Origin) -> tuple[F
     """
     found: list[Floats] = []
     for name, limit in zip(names, (360.0, 90.0), strict=True):
-        column = rows.column(name)
+        column = rows.column(named(rows.schema, name))
         if column.null_count:
             raise origin.error(_first(column.is_null().to_numpy()), name, "a position must not be NULL or NaN")
         found.append(_checked(column, name, limit, origin))
@@ -153,7 +153,7 @@ def own_positions(
     rows: pa.Table, names: tuple[str, str], origin: Origin
 ) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
     """The positions of the rows that have one, checked as :func:`positions`, and which rows these are."""
-    ra, dec = rows.column(names[0]), rows.column(names[1])
+    ra, dec = (rows.column(named(rows.schema, name)) for name in names)
     known = np.flatnonzero(ra.is_valid().to_numpy() & dec.is_valid().to_numpy())
     if known.size < rows.num_rows:
         ra, dec = ra.take(pa.array(known)), dec.take(pa.array(known))

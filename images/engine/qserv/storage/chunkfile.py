@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from qserv.catalog.model import CHUNK_COLUMN, HOST_COLUMN, SUBCHUNK_COLUMN, FileKind, UnitKind
 from qserv.storage.files import HashingFile, StoredFile, folder_of, publish
+from qserv.storage.schema import named
 
 ROW_GROUP = 40_960
 """Rows: a third of DuckDB's own unit of work, where scans lose little and points gain much."""
@@ -87,6 +88,7 @@ def write_chunk(
     rows = pa.concat_tables(parts).combine_chunks() if parts else schema.empty_table()
     if rows.schema != schema:
         rows = rows.cast(schema)
+    key = None if key is None or unit is UnitKind.FULL else named(schema, key)
     if unit is not UnitKind.FULL:
         rows = sort_chunk(rows, key)
     looked_up = key if kind is FileKind.MAIN else None

@@ -160,6 +160,21 @@ def stored_schema(spec: TableSpec, kind: FileKind = FileKind.MAIN) -> pa.Schema:
     return overlap_schema(schema) if kind is FileKind.OVERLAP else schema
 
 
+def named(schema: pa.Schema, name: str) -> str:
+    """The column of that name in any case, as the schema spells it.
+
+    Raises
+    ------
+    SpecError
+        If there is none.
+    """
+    folded = name.casefold()
+    found: str | None = next((spelt for spelt in schema.names if spelt.casefold() == folded), None)
+    if found is None:
+        raise SpecError(f"there is no column {name!r} among {', '.join(schema.names[:50])}")
+    return found
+
+
 def overlap_schema(main: pa.Schema) -> pa.Schema:
     return main.append(pa.field(HOST_COLUMN, pa.int32(), nullable=False))
 

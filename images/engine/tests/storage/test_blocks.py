@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from qserv.catalog.errors import DataError
+from qserv.catalog.errors import DataError, SpecError
 from qserv.catalog.model import FileKind, UnitKind
 from qserv.sky.chunker import partitioning
 from qserv.sky.overlap import distance_to_chunks
@@ -68,6 +68,14 @@ def test_a_directors_rows_are_cut_into_main_overlap_and_index() -> None:
     assert (cut.index[PARTITION_COLUMN].to_numpy() == partition_of(keys, 7)).all()
     found = zip(cut.index["chunkId"].to_pylist(), cut.index["subChunkId"].to_pylist(), strict=True)
     assert dict(zip(keys.tolist(), found, strict=True)) == expected
+
+
+def test_names_are_found_in_any_case() -> None:
+    exact = cut_director(director_rows(), DIRECTOR)
+    other = cut_director(director_rows(), Director(SKY, 0.2, "OBJECTID", ("RA", "Decl"), 7))
+    assert other.main.equals(exact.main)
+    with pytest.raises(SpecError, match="no column 'dec' among objectId, ra, decl"):
+        cut_director(director_rows(), Director(SKY, 0.2, "objectId", ("ra", "dec"), 7))
 
 
 def test_slices_are_the_runs_of_a_sorted_block() -> None:
@@ -135,7 +143,7 @@ def test_chunk_files_are_sorted_and_hold_all_rows(tmp_path: Path) -> None:
         part = cut.main.slice(first, count)
         halves = [part.slice(0, count // 2), part.slice(count // 2)]
         stored = write_chunk(
-            tmp_path, "sky", "Object", UnitKind.CHUNK, unit, FileKind.MAIN, 3, halves, cut.main.schema, "objectId"
+            tmp_path, "sky", "Object", UnitKind.CHUNK, unit, FileKind.MAIN, 3, halves, cut.main.schema, "ObjectID"
         )
         rows = pq.read_table(tmp_path / stored.path, partitioning=None)
         assert rows.schema.equals(cut.main.schema)
