@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from qserv.catalog.model import FileKind, TableKind, UnitKind
 from qserv.catalog.resources import IndexPartition
 from qserv.catalog.spec import ColumnSpec, Format, SourceSpec, TableSpec
 from qserv.sky.chunker import partitioning
-from worker.site import Site
+from worker.site import Registrar, Site
 
 SPHERE = partitioning(18, 3)
 FAMILY: dict[str, Any] = {"stripes": 18, "substripes": 3, "overlap": 0.5, "index_partitions": 4}
@@ -74,28 +76,38 @@ def stars() -> pa.Table:
     )
 
 
+NUMBERS = itertools.count(1)
+"""Of transactions and contributions: each is used once, on whatever worker."""
+
+
 class Loading:
-    """Two workers; even units have their primary on the one, odd ones on the other."""
+    """A transaction over two workers; even units have their primary on the one, odd ones on the other."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.workers = [site.start("w0"), site.start("w1")]
-        self.clients = [site.client(worker) for worker in self.workers]
+        self.clients = [site.client(site.start(name)) for name in ("w0", "w1")]
         site.registrar.place = lambda _kind, number: (f"w{number % 2}", f"w{(number + 1) % 2}")
-        self.count = 0
+        self.begin()
+
+    def begin(self) -> None:
+        self.transaction = next(NUMBERS)
+        self.given: list[int] = []
+        self.site.registrar.index = (4, ())
 
     def contribute(self, facts: TableFacts, url: Path, **more: Any) -> tuple[ContributionState, ContributionKey]:
         """Read a file on the first worker, to its end."""
-        self.count += 1
-        key = ContributionKey(contribution=self.count, attempt=1)
-        wish = Contribute(contribution=self.count, attempt=1, transaction=1, table=facts, url=str(url), **more)
+        number = next(NUMBERS)
+        self.given.append(number)
+        key = ContributionKey(contribution=number, attempt=1)
+        about = {"contribution": number, "attempt": 1, "transaction": self.transaction}
+        wish = Contribute(table=facts, url=str(url), **about, **more)
         self.clients[0].action("contribute", wish)
         self.clients[0].action("contribute", wish)
         return wait(self.clients[0], key), key
 
     def prepare(self, facts: TableFacts) -> list[StagedUnit]:
-        keys = tuple((number, 1) for number in range(1, self.count + 1))
-        wish = Prepare(transaction=1, tables=(facts,), contributions=keys)
+        keys = tuple((number, 1) for number in self.given)
+        wish = Prepare(transaction=self.transaction, tables=(facts,), contributions=keys)
         found = []
         for client in self.clients:
             prepared = client.action("prepare", wish, Prepared, timeout=60)
@@ -135,9 +147,19 @@ def wait(client: WorkerClient, key: ContributionKey) -> ContributionState:
     raise AssertionError("the contribution does not end")
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loading]:
+    registrar = Registrar()
+    site = Site(tmp_path_factory.mktemp("standing"), registrar)
+    yield Loading(site)
+    site.close()
+    registrar.close()
+
+
 @pytest.fixture
-def loading(site: Site) -> Loading:
-    return Loading(site)
+def loading(standing: Loading) -> Loading:
+    standing.begin()
+    return standing
 
 
 def load_director(loading: Loading, tmp_path: Path) -> list[StagedUnit]:
@@ -271,7 +293,8 @@ def test_a_missing_file_fails_the_contribution(loading: Loading, tmp_path: Path)
     assert state.failure.code == "bad-data"
 
 
-def test_an_unreachable_primary_fails_the_contribution(loading: Loading, tmp_path: Path) -> None:
+def test_an_unreachable_primary_fails_the_contribution(site: Site, tmp_path: Path) -> None:
+    loading = Loading(site)
     pq.write_table(stars(), tmp_path / "stars.parquet")
     loading.site.stop("w1")
     state, _ = loading.contribute(OBJECT, tmp_path / "stars.parquet")
@@ -283,13 +306,17 @@ def test_an_unreachable_primary_fails_the_contribution(loading: Loading, tmp_pat
 def test_a_contribution_is_cancelled(loading: Loading, tmp_path: Path, how: str) -> None:
     url = large_file(tmp_path / "stars.csv")
     spec = OBJECT.spec.model_copy(update={"source": SourceSpec(path="x", format=Format.CSV)})
-    key = ContributionKey(contribution=1, attempt=1)
+    key = ContributionKey(contribution=next(NUMBERS), attempt=1)
     client = loading.clients[0]
     wish = Contribute(
-        contribution=1, attempt=1, transaction=1, table=OBJECT.model_copy(update={"spec": spec}), url=str(url)
+        contribution=key.contribution,
+        attempt=1,
+        transaction=loading.transaction,
+        table=OBJECT.model_copy(update={"spec": spec}),
+        url=str(url),
     )
     client.action("contribute", wish)
-    message = key if how == "cancel_contribution" else Discard(transaction=1)
+    message = key if how == "cancel_contribution" else Discard(transaction=loading.transaction)
     client.action(how, message)
     state = wait(client, key)
     assert state.failure is not None
@@ -305,5 +332,5 @@ def large_file(path: Path) -> Path:
 
 
 def test_an_unknown_contribution_is_told(loading: Loading) -> None:
-    state = loading.clients[0].action("contribution", ContributionKey(contribution=5, attempt=1), ContributionState)
+    state = loading.clients[0].action("contribution", ContributionKey(contribution=10**9, attempt=1), ContributionState)
     assert state == ContributionState(state="unknown")
