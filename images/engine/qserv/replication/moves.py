@@ -4,7 +4,8 @@ First come units with the fewest copies left, then other missing copies, then co
 there is a choice, then balance: bytes held in proportion to capacity, within 5 %, by as few bytes moved as it takes. A
 unit has one move at a time. Nothing is ever given up that leaves fewer good copies than wanted.
 
-A *suspect* worker is silent for seconds only: its copies count, unless one other copy is all that is left.
+A *suspect* worker is silent for seconds only, and its copies count. Where one other copy is all that is left they count
+no longer once the silence is ``overdue``: such units are made safe before the worker is called lost.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Site:
     state: WorkerState
     capacity: int
     free: int
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class _Copies:
     alive: tuple[int, ...]  # answer now
     secure: tuple[int, ...]  # and are to stay
     silent: tuple[int, ...]  # suspect
+    overdue: bool
 
     @classmethod
     def of(cls, unit: UnitRow, known: Mapping[int, Site]) -> _Copies:
@@ -91,10 +94,11 @@ class _Copies:
             tuple(site.id for site in there if site.state in _ANSWERING),
             tuple(site.id for site in there if site.state in _STAYING),
             tuple(site.id for site in there if site.state is WorkerState.SUSPECT),
+            any(site.overdue for site in there if site.state is WorkerState.SUSPECT),
         )
 
     def counted(self, wanted: int) -> int:
-        last = len(self.alive) == 1 and wanted > 1
+        last = len(self.alive) == 1 and wanted > 1 and self.overdue
         return len(self.secure) + (0 if last else len(self.silent))
 
 

@@ -37,6 +37,9 @@ _PLANNED = 256
 _FETCH_SECONDS = 1800.0
 _GARBAGE_FILES = 1000
 _PAUSE_SECONDS = 10.0
+_OVERDUE_SECONDS = 30.0
+"""Silence after which chunks with one copy left are repaired: a worker that restarts is back before."""
+
 _WAIT_SECONDS = 0.5
 
 
@@ -87,11 +90,19 @@ class Repair:
     def _plan(self, busy: set[int]) -> None:
         """Enter the next moves. Where there were none, the same picture is not looked at again."""
         version, rows = self._picture()
-        sites = [_site(row) for row in self._registry.rows().values()]
+        sites = [
+            _site(heard.row, overdue=self._registry.silence(heard) > _OVERDUE_SECONDS)
+            for heard in self._registry.heard().values()
+        ]
         factor = self._runtime().factor
         now = time.monotonic()
         self._failed = {unit: until for unit, until in self._failed.items() if until > now}
-        seen = (version, factor, tuple(sorted((site.id, site.state) for site in sites)), tuple(self._failed))
+        seen = (
+            version,
+            factor,
+            tuple(sorted((site.id, site.state, site.overdue) for site in sites)),
+            tuple(self._failed),
+        )
         if seen == self._idle and not busy:
             return
         found = plan(rows, sites, factor, _PLANNED - len(busy), frozenset(busy | self._failed.keys()))
@@ -187,8 +198,8 @@ def _finish(connection: Connection, move: MoveRow, copied: frozenset[str]) -> bo
     return True
 
 
-def _site(row: WorkerRow) -> Site:
-    return Site(row.id, row.name, row.domain or row.name, row.state, row.capacity, row.free)
+def _site(row: WorkerRow, *, overdue: bool) -> Site:
+    return Site(row.id, row.name, row.domain or row.name, row.state, row.capacity, row.free, overdue)
 
 
 def _source(unit: UnitRow, workers: dict[int, WorkerRow]) -> WorkerRow:

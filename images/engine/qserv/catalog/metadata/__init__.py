@@ -47,9 +47,13 @@ class Metadata:
         self.database = Database(parse(url, password), patience)
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
-        if migrate_schema:
-            migrate.upgrade(self.database)
-        self.database.read(migrate.check)
+        try:
+            if migrate_schema:
+                migrate.upgrade(self.database)
+            self.database.read(migrate.check)
+        except BaseException:
+            self.database.close()
+            raise
 
     @classmethod
     def from_settings(cls, settings: MetadataSettings, *, migrate_schema: bool = False) -> Metadata:

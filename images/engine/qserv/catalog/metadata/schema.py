@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.schema import SchemaItem
 
 metadata = MetaData(
@@ -37,7 +38,7 @@ metadata = MetaData(
 )
 
 _ID = BigInteger().with_variant(Integer, "sqlite")
-_LONG_TEXT = Text(length=1 << 24)
+_LONG_TEXT = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
 
 
 def _table(name: str, *parts: SchemaItem) -> Table:

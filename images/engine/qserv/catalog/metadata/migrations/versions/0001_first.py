@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.mysql import LONGTEXT
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
+_LONG_TEXT = sa.Text().with_variant(LONGTEXT(), "mysql", "mariadb")
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -66,7 +68,7 @@ def upgrade() -> None:
         sa.Column("connection", sa.BigInteger(), nullable=False),
         sa.Column("account", sa.String(length=128), nullable=False),
         sa.Column("database", sa.String(length=64), nullable=True),
-        sa.Column("sql", sa.Text(length=16777216), nullable=False),
+        sa.Column("sql", _LONG_TEXT, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("started", sa.Double(), nullable=False),

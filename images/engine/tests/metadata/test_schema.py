@@ -1,0 +1,66 @@
+"""The schema comes by migrations, on both databases, and programs of other versions are told so."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from qserv.catalog.errors import Conflict, SchemaVersion, Unavailable
+from qserv.catalog.metadata import Metadata, chores, schema
+
+
+def test_migrations_make_the_schema_that_the_program_uses(metadata: Metadata) -> None:
+    def difference(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), schema.metadata))
+
+    assert metadata.read(difference) == []
+
+
+def test_opening_twice_changes_nothing(url: str, metadata: Metadata) -> None:
+    cluster = metadata.read(chores.cluster)
+    again = Metadata(url, migrate_schema=True)
+    assert again.read(chores.cluster) == cluster
+    again.close()
+
+
+def test_several_controllers_may_start_at_once(url: str) -> None:
+    opened: list[Metadata] = []
+    threads = [threading.Thread(target=lambda: opened.append(Metadata(url, migrate_schema=True))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({one.read(chores.cluster) for one in opened}) == 1
+    assert len(opened) == 4
+    for one in opened:
+        one.close()
+
+
+def test_an_empty_database_is_refused_by_all_but_the_controller(url: str) -> None:
+    with pytest.raises(SchemaVersion, match="start the replication controller first"):
+        Metadata(url)
+
+
+def test_an_older_program_refuses_newer_metadata(url: str, metadata: Metadata) -> None:
+    metadata.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    for migrate in (False, True):
+        with pytest.raises(SchemaVersion, match="9999 is newer than this program"):
+            Metadata(url, migrate_schema=migrate)
+
+
+def test_other_databases_and_bad_urls_are_refused_without_showing_them() -> None:
+    with pytest.raises(Conflict, match="postgresql"):
+        Metadata("postgresql://me:secret@host/db")
+    with pytest.raises(Conflict) as caught:
+        Metadata("not a url with secret")
+    assert "secret" not in caught.value.message
+
+
+def test_a_database_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="did not answer"):
+        Metadata(f"mysql+pymysql://root@localhost/x?unix_socket={tmp_path / 'none'}", patience=0.2)
