@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -160,3 +161,29 @@ def test_a_chunk_without_rows_is_a_file_of_none(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / stored.path, partitioning=None).num_rows == 0
     write_empty(tmp_path / "empty.parquet", schema)
     assert pq.read_schema(tmp_path / "empty.parquet").equals(schema)
+
+
+def test_the_layout_is_the_measured_one(tmp_path: Path) -> None:
+    """docs/explanation/storage.md: what DuckDB sees of a main file, and of an overlap file."""
+    rows = pa.table(
+        {"id": np.arange(100_000), "flux": np.random.default_rng(1).random(100_000), "band": ["r"] * 100_000}
+    )
+    chunk = np.full(100_000, 7, np.int32)
+    rows = cut_placed(rows, chunk, chunk, SKY).main
+    seen = {}
+    for kind in (FileKind.MAIN, FileKind.OVERLAP):
+        stored = write_chunk(tmp_path, "sky", "Object", UnitKind.CHUNK, 7, kind, 1, [rows], rows.schema, "id")
+        path = str(tmp_path / stored.path)
+        seen[kind] = duckdb.sql(
+            "SELECT path_in_schema, compression, count(*), bool_and(stats_min_value IS NOT NULL), "
+            "bool_or(bloom_filter_offset IS NOT NULL) FROM parquet_metadata($path) GROUP BY 1, 2 ORDER BY 1",
+            params={"path": path},
+        ).fetchall()
+    assert seen[FileKind.MAIN] == [
+        ("band", "SNAPPY", 3, True, False),
+        ("chunkId", "SNAPPY", 3, True, False),
+        ("flux", "UNCOMPRESSED", 3, True, False),
+        ("id", "SNAPPY", 3, True, True),
+        ("subChunkId", "SNAPPY", 3, True, False),
+    ]
+    assert not any(bloom for *_, bloom in seen[FileKind.OVERLAP])
