@@ -45,14 +45,14 @@ def _requests(lookup: KeyLookup, placement: Placement) -> list[Request]:
     files = placement.index_files.get(director.id, {})
     if director.family is None or director.key is None:
         raise ValueError(f"{director.name} has no index: it is not a director")
-    paths = {
-        number: tuple(f"{director.database}/{director.name}/index-{number}/{name}" for name in found.index)
-        for number, found in files.items()
-        if found.index
-    }
+
+    def paths(number: int) -> tuple[str, ...]:
+        folder = f"{director.database}/{director.name}/index-{number}"
+        return tuple(f"{folder}/{name}" for name in files[number].index)
+
     if lookup.keys is None:
         bounds = {"low": lookup.low, "high": lookup.high}
-        return [(number, LookupHeader(paths=found, **bounds), None) for number, found in paths.items()]
+        return [(number, LookupHeader(paths=paths(number), **bounds), None) for number in files]
     column = director.column(director.key)
     unsigned = column is not None and column.type.unsigned
     low, high = (0, (1 << 64) - 1) if unsigned else (-(1 << 63), (1 << 63) - 1)
@@ -61,9 +61,9 @@ def _requests(lookup: KeyLookup, placement: Placement) -> list[Request]:
     )
     numbers = partition_of(keys, director.family.index_partitions)
     return [
-        (number, LookupHeader(paths=paths[number]), pa.array(keys[numbers == number]))
+        (number, LookupHeader(paths=paths(number)), pa.array(keys[numbers == number]))
         for number in np.unique(numbers).tolist()
-        if number in paths
+        if number in files
     ]
 
 
