@@ -102,10 +102,14 @@ def _authority(secret: Object) -> str | None:
 def _with_engine(snapshot: Snapshot, engine: Engine, now: float) -> Snapshot:
     try:
         facts = engine_facts(engine, {catalog.uid for catalog in snapshot.catalogs})
-        known = dataclasses.replace(snapshot, engine=facts)
-        return dataclasses.replace(known, answers=ask(engine, questions(known, now), down(known)))
     except EngineError as error:
         return dataclasses.replace(snapshot, engine_error=str(error))
+    known = dataclasses.replace(snapshot, engine=facts)
+    try:
+        answers = ask(engine, questions(known, now), down(known))
+    except EngineError as error:
+        answers = Answers(refusal=f"the engine does not say whether a worker may be stopped: {error}")
+    return dataclasses.replace(known, answers=answers)
 
 
 def engine_facts(engine: Engine, catalogs: set[str]) -> EngineFacts:

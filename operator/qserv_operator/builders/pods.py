@@ -32,7 +32,7 @@ class Container:
     readiness: Object
     liveness: Object
     grace: int
-    args: Sequence[str] = ()
+    command: Sequence[str] = ()
 
 
 def env(**values: str) -> list[Object]:
@@ -184,8 +184,8 @@ def template(
         "readinessProbe": container.readiness,
         "livenessProbe": container.liveness,
     }
-    if container.args:
-        main["args"] = list(container.args)
+    if container.command:
+        main["command"] = list(container.command)
     pod: Object = {
         "serviceAccountName": f"{identity.name}-engine",
         "automountServiceAccountToken": False,

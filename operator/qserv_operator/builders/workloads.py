@@ -55,7 +55,7 @@ def czar_template(identity: Identity, spec: ClusterSpec) -> Object:
     container = Container(
         image=spec.image,
         user=ENGINE_USER,
-        args=("czar",),
+        command=("qserv", "czar"),
         env=[
             *process_env(identity, spec, Component.CZAR),
             *metadata_env(identity, spec, Component.CZAR),
@@ -118,7 +118,7 @@ def worker_template(identity: Identity, spec: ClusterSpec) -> Object:
     container = Container(
         image=spec.image,
         user=ENGINE_USER,
-        args=("worker",),
+        command=("qserv", "worker"),
         env=[
             *process_env(identity, spec, Component.WORKER),
             from_field("QSERV_WORKER_DOMAIN", domain),
@@ -176,7 +176,7 @@ def replication_template(identity: Identity, spec: ClusterSpec) -> Object:
     container = Container(
         image=spec.image,
         user=ENGINE_USER,
-        args=("replication",),
+        command=("qserv", "replication"),
         env=[
             *process_env(identity, spec, Component.REPLICATION),
             *metadata_env(identity, spec, Component.REPLICATION),

@@ -21,7 +21,7 @@ from qserv_operator.actions import (
     SetWorkerState,
     Step,
 )
-from qserv_operator.clock import seconds
+from qserv_operator.clock import moment, seconds
 from qserv_operator.names import HOSTNAME_LABEL, Component, ordinal_of
 from qserv_operator.reasons import Reason
 from qserv_operator.snapshot import ClaimFact, NodeFact, PodFact, Snapshot
@@ -46,10 +46,9 @@ class Loss:
     pod: PodFact | None
     claim: ClaimFact | None
 
-    def text(self, now: float) -> str:
-        when = "not replaced by itself"
-        if self.replace_at is not None:
-            when = f"replaced in {max(0, round(self.replace_at - now))} s"
+    @property
+    def text(self) -> str:
+        when = "not replaced by itself" if self.replace_at is None else f"replaced at {moment(self.replace_at)}"
         return f"{self.worker} ({self.node}: {self.cause}, {when})"
 
 
@@ -146,7 +145,7 @@ def replace_lost(snapshot: Snapshot, lost: list[Loss], now: float) -> Task:
     findings: list[Finding] = []
     if blocked:
         findings.append(degraded(Reason.REPLACEMENT_BLOCKED, f"last copies are on lost nodes: {listed(blocked)}"))
-    findings.append(degraded(Reason.NODE_LOST, f"workers without their node: {listed([x.text(now) for x in lost])}"))
+    findings.append(degraded(Reason.NODE_LOST, f"workers without their node: {listed([loss.text for loss in lost])}"))
     if steps:
         findings.append(progress(Reason.REPLACING, f"{len(steps)} workers are made anew on other nodes"))
     return Task(tuple(steps), tuple(findings))
