@@ -107,6 +107,20 @@ def local_status(home: HomeOption = None) -> None:
         show.status(local.status(place), console)
 
 
+@app.command("demo")
+def demo_command(
+    home: HomeOption = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the cluster up.")] = False,
+) -> None:
+    """Load three real catalogs into a local cluster and ask them questions."""
+    from rich.console import Console
+
+    from qserv.cli import demo
+
+    with told():
+        demo.run(home_of(home) if home is not None else None, keep, Console())
+
+
 @app.command("status")
 def cluster_status(home: HomeOption = None) -> None:
     """How a cluster's chunks and workers are."""

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
@@ -59,6 +60,14 @@ class _Body:
         self.closed = True
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The rows of a statement as they come; None of a statement that has none. ``query`` is what the czar calls it."""
+
+    reader: pa.RecordBatchReader | None
+    query: str | None
+
+
 class Client:
     """Asks one czar."""
 
@@ -72,8 +81,8 @@ class Client:
         self._http.close()
 
     @contextmanager
-    def query(self, sql: str) -> Iterator[pa.RecordBatchReader | None]:
-        """The rows of a statement as they come; None of a statement that has none.
+    def query(self, sql: str) -> Iterator[Answer]:
+        """Ask a statement; its rows are to be read inside of the ``with``.
 
         Raises
         ------
@@ -92,15 +101,23 @@ class Client:
             if not answer.is_success:
                 answer.read()
                 raise _refusal(answer)
+            query = answer.headers.get("x-qserv-query-id")
             if _ARROW not in answer.headers.get("content-type", ""):
                 answer.read()
-                yield None
+                yield Answer(None, query)
             else:
-                yield pa.ipc.open_stream(_Body(answer.iter_bytes()))
+                yield Answer(pa.ipc.open_stream(_Body(answer.iter_bytes())), query)
         except (httpx.TransportError, pa.ArrowInvalid) as error:
             raise WorkerFailed("the answer broke off: what came of it is not the whole") from error
         finally:
             answer.close()
+
+    def chunks(self, query: str) -> int:
+        """How many chunks a query touched."""
+        answer = self._http.get(f"{self._address.url}/api/v1/queries/{query}")
+        if not answer.is_success:
+            raise _refusal(answer)
+        return int(answer.json()["chunks"])
 
 
 def run(client: Client, sql: str, form: Form, output: Path | None) -> None:
@@ -114,7 +131,8 @@ def run(client: Client, sql: str, form: Form, output: Path | None) -> None:
     if form is Form.PARQUET and output is None:
         raise Conflict("Parquet goes to a file: give --output FILE")
     began = time.monotonic()
-    with client.query(sql) as reader:
+    with client.query(sql) as answer:
+        reader = answer.reader
         if reader is None:
             Console(stderr=True).print("done", style="dim")
             return
@@ -152,14 +170,8 @@ def _table(reader: pa.RecordBatchReader, output: Path | None, began: float) -> N
         count += batch.num_rows
         left = _SHOWN_ROWS - len(shown)
         if left > 0:
-            columns = [column.to_pylist() for column in batch.slice(0, left).columns]
-            shown += [[_text(value) for value in row] for row in zip(*columns, strict=True)]
-    table = Table()
-    for field in reader.schema:
-        number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
-        table.add_column(field.name, justify="right" if number else "left", overflow="fold")
-    for row in shown:
-        table.add_row(*row)
+            shown += texts(batch.slice(0, left))
+    table = grid(reader.schema, shown)
     note = f"{count} row{'s' if count != 1 else ''} in {time.monotonic() - began:.3f} s"
     if count > len(shown):
         note += f"; the first {len(shown)} are shown: ask for --format csv to have all"
@@ -171,10 +183,28 @@ def _table(reader: pa.RecordBatchReader, output: Path | None, began: float) -> N
     Console(stderr=True).print(note, style="dim")
 
 
+def grid(schema: pa.Schema, rows: list[list[str]]) -> Table:
+    """Rows of texts under the names of their columns, numbers to the right."""
+    table = Table()
+    for field in schema:
+        number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
+        table.add_column(field.name, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def texts(rows: pa.Table | pa.RecordBatch) -> list[list[str]]:
+    """Rows as texts; a floating-point number as its shortest that reads back the same."""
+    columns = [
+        (column.cast(pa.string()) if pa.types.is_floating(column.type) else column).to_pylist()
+        for column in rows.columns
+    ]
+    return [[_text(value) for value in row] for row in zip(*columns, strict=True)]
+
+
 def _text(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    return value.hex() if isinstance(value, bytes) else str(value)
+    return "NULL" if value is None else _plain(value)
 
 
 def _plain(value: Any) -> str:
