@@ -493,6 +493,8 @@ def cast(value: Value, to: exp.DType, sizes: list[int]) -> Value:
     if value.kind is Kind.NULL:
         return value
     if to in (kinds.BIGINT, kinds.INT):
+        if value.kind is Kind.UINT:
+            return Value(f"qserv_signed({value.sql})", BIGINT)
         return Value(_whole(value, "BIGINT"), BIGINT)
     if to in (kinds.UBIGINT, kinds.UINT):
         return Value(

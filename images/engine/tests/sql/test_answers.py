@@ -1,0 +1,116 @@
+"""Plans carried out over a small sky give MariaDB's answers."""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pymysql.connections import Connection
+
+from differential.cases import Case, cases
+from differential.compare import Answer, ask, difference
+from qserv.catalog.errors import SqlError
+from sql import expressions
+from sql.world import Rows, World
+
+EXAMPLES = 40
+
+BY_OTHERS = {
+    "everything of one row": "BIT columns leave a MySQL server as bytes: the czar writes them so",
+    "USING shows its column once": "BIT columns leave a MySQL server as bytes: the czar writes them so",
+}
+
+
+def on_the_wire(rows: Rows) -> Rows:
+    """The rows as a MySQL client sees them."""
+
+    def shown(value: object) -> object:
+        if isinstance(value, time):
+            return timedelta(
+                hours=value.hour, minutes=value.minute, seconds=value.second, microseconds=value.microsecond
+            )
+        return value
+
+    return [tuple(shown(value) for value in row) for row in rows]
+
+
+@pytest.mark.parametrize("case", cases(), ids=str)
+def test_cases(case: Case, world: World, theirs: Connection) -> None:
+    if case.title in BY_OTHERS:
+        pytest.skip(BY_OTHERS[case.title])
+    expected = ask(theirs, case.peer_sql, case.database)
+    found = world.ask(case.sql, case.database)
+    assert difference(Answer(found.columns, on_the_wire(found.rows)), expected, ordered=case.ordered) is None
+
+
+def _same(expression: str, world: World, theirs: Connection) -> None:
+    sql = f"SELECT objectId, {expression} AS x FROM Object WHERE objectId % 61 = 3"
+    try:
+        expected = ask(theirs, sql, "synth")
+    except Exception as refused:
+        with pytest.raises(Exception):  # noqa: B017, PT011 (which one is the worker's to say)
+            world.ask(sql, "synth")
+        assert "out of range" in str(refused) or "Illegal mix" in str(refused), sql
+        return
+    found = world.ask(sql, "synth")
+    assert difference(Answer(found.columns, on_the_wire(found.rows)), expected, ordered=False) is None, sql
+
+
+_SETTINGS = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@_SETTINGS
+@given(st.one_of(expressions.numbers(), expressions.integers()))
+def test_numbers(world: World, theirs: Connection, expression: str) -> None:
+    _same(expression, world, theirs)
+
+
+@_SETTINGS
+@given(expressions.texts())
+def test_texts(world: World, theirs: Connection, expression: str) -> None:
+    _same(expression, world, theirs)
+
+
+@_SETTINGS
+@given(expressions.conditions())
+def test_conditions(world: World, theirs: Connection, expression: str) -> None:
+    _same(expression, world, theirs)
+
+
+def test_an_overflow_is_an_error(world: World) -> None:
+    with pytest.raises(Exception, match="(?i)out of range|overflow"):
+        world.ask("SELECT 9223372036854775807 + flags FROM Object WHERE flags > 0", "synth")
+
+
+def test_a_restriction_keeps_all_rows(world: World) -> None:
+    """Asking few chunks gives what asking all of them gives."""
+    few = world.ask("SELECT objectId FROM Object WHERE qserv_areaspec_circle(267.5, -29.5, 0.4)", "synth")
+    everywhere = "SELECT objectId FROM Object WHERE scisql_s2PtInCircle(ra, decl, 267.5 + 0 * flags, -29.5, 0.4) = 1"
+    all_ = world.ask(everywhere, "synth")
+    assert sorted(few.rows) == sorted(all_.rows)
+    assert few.asked[0] < all_.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("sql", "chunks"),
+    [
+        ("SELECT COUNT(*) FROM Object WHERE objectId = 433327840430132", 1),
+        ("SELECT COUNT(*) FROM Source WHERE objectId IN (433327840430132)", 1),
+        ("SELECT COUNT(*) FROM Object o JOIN Source s USING (objectId) WHERE o.objectId = 433327840430132", 1),
+        ("SELECT COUNT(*) FROM Object WHERE chunkId = 288", 1),
+        ("SELECT COUNT(*) FROM Object WHERE chunkId BETWEEN 286 AND 288 AND 288 <= chunkId", 1),
+        ("SELECT COUNT(*) FROM Object WHERE objectId = 433327840430132 AND objectId = 433327840428102", None),
+        ("SELECT COUNT(*) FROM Object WHERE objectId IN (1, 2)", 0),
+    ],
+)
+def test_chunks_that_are_asked(world: World, sql: str, chunks: int | None) -> None:
+    found = world.ask(sql, "synth")
+    assert chunks is None or found.asked[0] == chunks
+    assert len(found.rows) == 1
