@@ -70,7 +70,7 @@ QUESTIONS = (
         "  AND scisql_angSep(o.ra, o.decl, s.ra, s.decl) < 1 ORDER BY g LIMIT 5",
     ),
     Question(
-        "The brightest star of each band of declination: a window function cannot be split, and is answered all the same",
+        "The brightest star of each band of declination: a window function, not split but answered",
         "SELECT band, source_id, g FROM (SELECT FLOOR((decl + 90) / 18) AS band, source_id, phot_g_mean_mag AS g,\n"
         "  ROW_NUMBER() OVER (PARTITION BY FLOOR((decl + 90) / 18) ORDER BY phot_g_mean_mag) AS place\n"
         "  FROM gaia.Star WHERE phot_g_mean_mag < 4) ranked WHERE place = 1 ORDER BY band",
@@ -133,8 +133,12 @@ def _ask(client: sql.Client, number: int, question: Question, console: Console) 
     milliseconds = (time.monotonic() - began) * 1000
     if rows is not None:
         console.print(sql.grid(rows.schema, sql.texts(rows)))
-    touched = f", {client.chunks(answer.query)} chunks" if answer.query is not None else ""
+    touched = f", {_counted(client.chunks(answer.query))}" if answer.query is not None else ""
     console.print(f"{milliseconds:.0f} ms{touched}", style="dim", highlight=False)
+
+
+def _counted(chunks: int) -> str:
+    return f"{chunks} chunk{'s' if chunks != 1 else ''}"
 
 
 def _tell_how_to_connect(place: Home, console: Console) -> None:
