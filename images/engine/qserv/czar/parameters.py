@@ -75,7 +75,7 @@ def read(prepared: Prepared, data: bytes, *, attributes: bool, charset: Characte
             else:
                 values.append(_value(reader, kind, unsigned, charset))
         return values
-    except (struct.error, IndexError, ValueError, InvalidOperation, UnicodeDecodeError) as error:
+    except (struct.error, IndexError, ValueError, InvalidOperation) as error:
         raise WrongArguments(f"the statement's parameters cannot be read: {error}") from error
 
 
@@ -101,12 +101,11 @@ def _value(reader: io.BytesIO, kind: int, unsigned: bool, charset: CharacterSet)
 
 
 def _text(data: bytes, kind: int, charset: CharacterSet) -> Value:
-    if kind in _BLOBS:
-        try:
-            return data.decode("ascii")
-        except UnicodeDecodeError:
-            return data
-    text = data.decode(charset.codec)
+    """Text, or bytes where it is none: clients send both under one type."""
+    try:
+        text = data.decode("ascii" if kind in _BLOBS else charset.codec)
+    except UnicodeDecodeError:
+        return data
     return Decimal(text) if kind in _DECIMALS else text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -136,9 +137,11 @@ def literal(value: Value) -> exp.Expression:
     if isinstance(value, bool):
         return exp.Literal.number(int(value))
     if isinstance(value, int | float | Decimal):
-        text = repr(value) if isinstance(value, float) else str(value)
-        if text in ("nan", "inf", "-inf"):
-            raise WrongArguments(f"the parameter {text} is no number of MySQL")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise WrongArguments(f"the parameter {value} is no number of MySQL")
+        text = str(value)
+        if isinstance(value, float) and "e" not in text:
+            text += "e0"  # without an exponent it would be a DECIMAL
         if text.startswith("-"):
             return exp.Paren(this=exp.Neg(this=exp.Literal.number(text[1:])))
         return exp.Literal.number(text)
