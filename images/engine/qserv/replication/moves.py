@@ -71,8 +71,9 @@ def plan(units: Iterable[UnitRow], sites: Sequence[Site], factor: int, limit: in
         if copies.alive and copies.counted(wanted) < wanted:
             urgent.append((len(copies.alive), unit.id, unit, "repair"))
         elif len(copies.secure) >= wanted > 0:
-            drops += [Drop(unit.id, worker) for worker in _surplus(unit, copies, known, wanted, used)]
-            if _crowded(copies, known, staying):
+            spare = _surplus(unit, copies, known, wanted, used)
+            drops += [Drop(unit.id, worker) for worker in spare]
+            if not spare and _crowded(copies, known, staying):
                 urgent.append((len(known) + 1, unit.id, unit, "domain"))
     moves = _copies(sorted(urgent, key=lambda one: one[:2])[:limit], known, wheel)
     if not moves and not drops:
@@ -180,14 +181,13 @@ def balance(units: Sequence[UnitRow], staying: Sequence[Site], used: Mapping[int
     moves: list[MoveWish] = []
     taken: set[int] = set()
     full = sorted(by_holder, key=lambda worker: (-over[worker] / capacity[worker], worker))
+    slack = {worker: BALANCE * mean * size for worker, size in capacity.items()}
     for source in full:
         for unit in by_holder[source]:
-            if len(moves) >= limit or over[source] <= BALANCE * mean * capacity[source]:
-                break
-            if unit.id in taken:
-                continue
             target = min(over, key=lambda worker: (over[worker] / capacity[worker], worker))
-            if not _fits(unit, source, target, over, domains):
+            if len(moves) >= limit or (over[source] <= slack[source] and over[target] >= -slack[target]):
+                break
+            if unit.id in taken or not _fits(unit, source, target, over, domains):
                 continue
             taken.add(unit.id)
             over[source] -= unit.bytes

@@ -51,7 +51,8 @@ class Wheel:
         """Up to ``copies`` workers, none of ``taken``; outside of ``domains``, each in its own, as far as it goes."""
         if not self._slots:
             return ()
-        self._turn += self._weight * copies
+        # Rounded, so that equal turns stay equal and the order of the deals does not hang on lost digits.
+        self._turn = np.round(self._turn + self._weight * copies, 9)
         barred = set(taken)
         open_ = np.array([identifier not in barred for identifier in self._ids])
         used = set(domains)
