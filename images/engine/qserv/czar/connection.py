@@ -11,28 +11,26 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
 import pyarrow as pa
 from mysql_mimic import packets
 from mysql_mimic.charset import CharacterSet
-from mysql_mimic.constants import DEFAULT_SERVER_CAPABILITIES
 from mysql_mimic.errors import MysqlError
 from mysql_mimic.packets import HandshakeResponse41, SSLRequest
 from mysql_mimic.types import Capabilities, Commands, ServerStatus, str_len
 
 from qserv.catalog import logs
 from qserv.catalog.errors import AccessDenied, ParseError, QservError, QueryKilled, Unsupported
-from qserv.catalog.metadata import Account, Metadata
-from qserv.catalog.trust import Trust
+from qserv.catalog.metadata import Account
 from qserv.czar import login, parameters, statements, variables
 from qserv.czar.answering import Pieces, Reply, first_pieces
 from qserv.czar.columns import definition
+from qserv.czar.door import Door
 from qserv.czar.parameters import Prepared
-from qserv.czar.session import Czar, Result, Session
+from qserv.czar.phrases import Phrases
+from qserv.czar.session import Result, Session
 from qserv.czar.wire import DisconnectedError, TooLargeError, Wire
 
 log = logs.get(__name__)
@@ -46,25 +44,8 @@ MAX_COMMAND = 64 << 20
 MAX_PREPARED = 1000
 """Prepared statements that a client may hold."""
 
-_OK = struct.pack("<BBBH", 0, 0, 0, ServerStatus.SERVER_STATUS_AUTOCOMMIT)
-
 STUCK_SECONDS = 5.0
 """How long a client that takes no rows is waited for after its query was stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """What all connections share."""
-
-    czar: Czar
-    metadata: Metadata
-    trust: Trust
-    pool: Executor
-
-    @property
-    def capabilities(self) -> Capabilities:
-        tls = Capabilities.CLIENT_SSL if self.trust.certificates.cert else Capabilities(0)
-        return DEFAULT_SERVER_CAPABILITIES | tls
 
 
 class Connection:
@@ -77,6 +58,7 @@ class Connection:
         self._door = door
         self._session: Session | None = None
         self._capabilities = door.capabilities
+        self._say = Phrases(door.capabilities)
         self._charset = CharacterSet.utf8mb4
         self._prepared: dict[int, Prepared] = {}
         self._next_prepared = 1
@@ -116,7 +98,7 @@ class Connection:
         except TimeoutError:
             log.debug("login took too long", connection=self.id)
         except (MysqlError, ValueError, IndexError, struct.error, UnicodeDecodeError, LookupError):
-            await self._wire.send(self._error(1043, "08S01", "Bad handshake"))
+            await self._wire.send(self._say.error(1043, "08S01", "Bad handshake"))
         return False
 
     async def _shake_hands(self) -> tuple[HandshakeResponse41, bytes]:
@@ -143,6 +125,7 @@ class Connection:
             if isinstance(response, SSLRequest):
                 raise DisconnectedError("the client asks for TLS twice")
         self._capabilities = response.capabilities
+        self._say = Phrases(response.capabilities)
         self._charset = response.client_charset
         return response, nonce
 
@@ -161,14 +144,14 @@ class Connection:
             )
         except QservError as error:
             log.info("login refused", connection=self.id, reason=error.code)
-            await self._wire.send(self._error_of(error))
+            await self._wire.send(self._say.refusal(error))
             return False
         session.variables.set("character_set_client", self._charset.name)
         session.variables.set("character_set_connection", self._charset.name)
         session.variables.set("character_set_results", self._charset.name)
         self._session, self.account = session, account
         self._prepared.clear()
-        await self._wire.send(self._ok())
+        await self._wire.send(self._say.ok())
         return True
 
     async def _switch_plugin(self) -> tuple[bytes, bytes]:
@@ -187,7 +170,9 @@ class Connection:
             try:
                 data = await self._wire.read(MAX_COMMAND)
             except TooLargeError:
-                await self._wire.send(self._error(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes"))
+                await self._wire.send(
+                    self._say.error(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes")
+                )
                 return
             if not data or data[0] == Commands.COM_QUIT:
                 return
@@ -195,15 +180,15 @@ class Connection:
                 if not await self._command(data[0], data[1:]):
                     return
             except QservError as error:
-                await self._wire.send(self._error_of(error))
+                await self._wire.send(self._say.refusal(error))
             except (MysqlError, struct.error, IndexError, ValueError, LookupError) as error:
                 log.warning("malformed command", connection=self.id, command=data[0], error=str(error))
-                await self._wire.send(self._error(1835, "HY000", "Malformed communication packet"))
+                await self._wire.send(self._say.error(1835, "HY000", "Malformed communication packet"))
             except DisconnectedError:
                 raise
             except Exception:
                 log.exception("a command failed", connection=self.id)
-                await self._wire.send(self._error(1105, "HY000", "the czar failed inside: its log says why"))
+                await self._wire.send(self._say.error(1105, "HY000", "the czar failed inside: its log says why"))
 
     async def _command(self, command: int, data: bytes) -> bool:
         """Answer a command; False ends the connection."""
@@ -215,7 +200,7 @@ class Connection:
         elif command in self._commands:
             await self._commands[command](data)
         else:
-            await self._wire.send(self._error(1047, "08S01", "Unknown command"))
+            await self._wire.send(self._say.error(1047, "08S01", "Unknown command"))
         return True
 
     @cached_property
@@ -236,10 +221,10 @@ class Connection:
         }
 
     async def _agree(self, _data: bytes) -> None:
-        await self._wire.send(self._ok())
+        await self._wire.send(self._say.ok())
 
     async def _agree_to_option(self, _data: bytes) -> None:
-        await self._wire.send(self._end())
+        await self._wire.send(self._say.end())
 
     async def _statistics(self, _data: bytes) -> None:
         await self._wire.send(b"Qserv czar")
@@ -247,7 +232,7 @@ class Connection:
     async def _use(self, data: bytes) -> None:
         name, session = self._decode(data), self._current()
         await self._in_thread(lambda: session.use(name))
-        await self._wire.send(self._ok())
+        await self._wire.send(self._say.ok())
 
     async def _forget(self, data: bytes) -> None:
         """Close a prepared statement; the client expects no answer."""
@@ -255,7 +240,7 @@ class Connection:
 
     async def _reset_statement(self, data: bytes) -> None:
         self._statement(data).long_data.clear()
-        await self._wire.send(self._ok())
+        await self._wire.send(self._say.ok())
 
     def _current(self) -> Session:
         if self._session is None:
@@ -280,7 +265,7 @@ class Connection:
     async def _answer(self, begin: Callable[[], Result], *, binary: bool) -> None:
         """Run a statement and send what it answers."""
         session = self._current()
-        reply = Reply(binary=binary, results=self._results, sequence=self._wire.sequence, eof=not self._deprecate_eof)
+        reply = Reply(binary=binary, results=self._results, sequence=self._wire.sequence, eof=not self._say.short)
         try:
             pieces = await self._in_thread(lambda: first_pieces(begin, reply))
         except QservError:
@@ -289,7 +274,7 @@ class Connection:
             log.exception("a statement failed inside", connection=self.id)
             raise QservError("the czar failed inside: its log says why") from error
         if pieces is None:
-            await self._wire.send(self._ok(warnings=len(session.warnings)))
+            await self._wire.send(self._say.ok(warnings=len(session.warnings)))
             return
         try:
             await self._stream(pieces)
@@ -298,7 +283,7 @@ class Connection:
             with contextlib.suppress(QservError):
                 await self._in_thread(lambda: pieces.close(reason))
             raise
-        await self._wire.send(self._end(warnings=len(session.warnings)))
+        await self._wire.send(self._say.end(warnings=len(session.warnings)))
 
     async def _stream(self, pieces: Pieces) -> None:
         self._wire.put_packets(pieces.first, pieces.sequence)
@@ -344,8 +329,8 @@ class Connection:
         for group in (["?"] * count, names):
             for name in group:
                 self._wire.put(definition(name, pa.string(), self._results))
-            if group and not self._deprecate_eof:
-                self._wire.put(self._eof())
+            if group and not self._say.short:
+                self._wire.put(self._say.eof())
         await self._wire.drain()
 
     async def _execute(self, data: bytes) -> None:
@@ -382,7 +367,7 @@ class Connection:
         columns = result.rows.column("Field").to_pylist() if result.rows is not None else []
         for column in columns:
             self._wire.put(definition(column, pa.string(), self._results) + str_len(b""))
-        await self._wire.send(self._end())
+        await self._wire.send(self._say.end())
 
     async def _change_user(self, data: bytes) -> bool:
         asked = packets.parse_com_change_user(self._capabilities, self._charset, data)
@@ -396,25 +381,4 @@ class Connection:
         session.database = self._current().database
         self._session = session
         self._prepared.clear()
-        await self._wire.send(self._ok())
-
-    @property
-    def _deprecate_eof(self) -> bool:
-        return bool(self._capabilities & Capabilities.CLIENT_DEPRECATE_EOF)
-
-    def _ok(self, warnings: int = 0) -> bytes:
-        return _OK + struct.pack("<H", min(warnings, 65535))
-
-    def _eof(self, warnings: int = 0) -> bytes:
-        return struct.pack("<BHH", 0xFE, min(warnings, 65535), ServerStatus.SERVER_STATUS_AUTOCOMMIT)
-
-    def _end(self, warnings: int = 0) -> bytes:
-        """What follows the last row."""
-        return b"\xfe" + self._ok(warnings)[1:] if self._deprecate_eof else self._eof(warnings)
-
-    def _error(self, number: int, state: str, message: str) -> bytes:
-        text = message.encode("utf8")[:4096]
-        return struct.pack("<BH", 0xFF, number) + b"#" + state.encode() + text
-
-    def _error_of(self, error: QservError) -> bytes:
-        return self._error(error.mysql, error.sqlstate, error.message)
+        await self._wire.send(self._say.ok())

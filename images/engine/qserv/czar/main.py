@@ -17,7 +17,7 @@ from qserv.catalog.errors import Conflict
 from qserv.catalog.metadata import Metadata
 from qserv.catalog.settings import CzarSettings
 from qserv.catalog.trust import Trust
-from qserv.czar.connection import Door
+from qserv.czar.door import Door
 from qserv.czar.executor import Executor, Workers
 from qserv.czar.flight import SqlFlight
 from qserv.czar.holding import SpillSpace

@@ -9,7 +9,8 @@ from qserv.catalog import logs
 from qserv.catalog.errors import Conflict
 from qserv.catalog.metadata import Account
 from qserv.czar import metrics
-from qserv.czar.connection import Connection, Door
+from qserv.czar.connection import Connection
+from qserv.czar.door import Door
 from qserv.czar.wire import WatchedReader, Wire
 
 log = logs.get(__name__)
