@@ -127,7 +127,13 @@ class _Stream:
         self._waiting_since: float | None = None
         self._silent = False
         self._cancelled = False
+        self._finished = False
         _watch.add(self)
+
+    def __del__(self) -> None:
+        # One that nobody began to iterate ends the worker's work too.
+        if not self._finished:
+            self._reader.cancel()
 
     def cancel(self) -> None:
         """Stop the worker's work; whoever iterates gets :class:`QueryKilled`."""
@@ -142,13 +148,12 @@ class _Stream:
 
     def chunks(self) -> Generator[Any, None, None]:
         """Batches with their metadata, to the end; one that is dropped before it ends the worker's work."""
-        finished = False
         try:
             while (chunk := self._next()) is not None:
                 yield chunk
-            finished = True
+            self._finished = True
         finally:
-            if not finished:
+            if not self._finished:
                 self._reader.cancel()
 
     def _next(self) -> Any | None:

@@ -6,7 +6,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -79,10 +79,9 @@ class Queries:
         try:
             schema = run.wait_schema(_PROMPT) or lane.describe(statement)
         except BaseException:
-            self._forget(task.query, name)
-            lane.drop(run)
+            self._end(task.query, lane, run)
             raise
-        return schema, self._rows(task, lane, run, schema, gone)
+        return schema, _Answer(self._rows(task, lane, run, schema, gone), lambda: self._end(task.query, lane, run))
 
     def cancel(self, query: str) -> int:
         """Stop a query; how many of its statements there were."""
@@ -103,7 +102,7 @@ class Queries:
 
     def _rows(
         self, task: QueryTask, lane: Lane, run: Run, schema: pa.Schema, gone: Callable[[], bool]
-    ) -> Iterator[Item]:
+    ) -> Generator[Item, None, None]:
         began = said = time.monotonic()
         state = "dropped"
         rows = 0
@@ -124,7 +123,7 @@ class Queries:
             state = error.code
             raise
         finally:
-            self._forget(task.query, run.name)
+            self._end(task.query, lane, run)
             seconds = time.monotonic() - began
             metrics.QUERIES.labels(task.lane, state).inc()
             metrics.QUERY_SECONDS.labels(task.lane).observe(seconds)
@@ -141,10 +140,33 @@ class Queries:
                 state=state,
             )
 
-    def _forget(self, query: str, name: str) -> None:
+    def _end(self, query: str, lane: Lane, run: Run) -> None:
+        """Stop a query's work, if it still goes on, and forget it."""
         with self._lock:
             runs = self._runs.get(query)
             if runs is not None:
-                runs.pop(name, None)
+                runs.pop(run.name, None)
                 if not runs:
                     del self._runs[query]
+        lane.drop(run)
+
+
+class _Answer(Iterator[Item]):
+    """The rows of a query, which ends when they are dropped.
+
+    Also when they are dropped before the first was asked for: a generator alone would then end without a trace.
+    """
+
+    def __init__(self, rows: Generator[Item, None, None], end: Callable[[], None]) -> None:
+        self._rows = rows
+        self._end = end
+
+    def __next__(self) -> Item:
+        return next(self._rows)
+
+    def close(self) -> None:
+        self._rows.close()
+        self._end()
+
+    def __del__(self) -> None:
+        self.close()

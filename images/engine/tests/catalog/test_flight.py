@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class Worker(flight.FlightServerBase):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self.release = threading.Event()
-        self.cancelled = threading.Event()
+        self.ended = threading.Event()
         super().__init__("grpc://127.0.0.1:0")
 
     def do_get(self, context: Any, ticket: Any) -> Any:
@@ -50,7 +51,9 @@ class Worker(flight.FlightServerBase):  # type: ignore[misc]
             raise error(FileMissing("it is not here", path="a/b"))
         if sql == "silent":
             self.release.wait(60)
-        return flight.GeneratorStream(SCHEMA, self._rows(sql, context))
+        rows = self._rows(sql, context)
+        weakref.finalize(rows, self.ended.set)
+        return flight.GeneratorStream(SCHEMA, rows)
 
     def _rows(self, sql: str, context: Any) -> Iterator[Any]:
         yield EMPTY
@@ -59,15 +62,9 @@ class Worker(flight.FlightServerBase):  # type: ignore[misc]
             raise error(FileMissing("it is gone", path="a/b"))
         if sql == "bug":
             raise ValueError("a bug")
-        try:
-            while sql in ("hang", "endless") and not self.release.wait(0.05):
-                if sql == "endless":
-                    yield EMPTY
-                if context.is_cancelled():
-                    raise GeneratorExit
-        except GeneratorExit:
-            self.cancelled.set()
-            return
+        while sql in ("hang", "endless") and not self.release.wait(0.05) and not context.is_cancelled():
+            if sql == "endless":
+                yield EMPTY
         yield EMPTY, BatchDone(first=0, count=2).encode()
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
@@ -118,6 +115,12 @@ def test_an_error_that_nobody_named_is_the_workers(client: WorkerClient) -> None
         list(client.query(query("bug")))
 
 
+def test_a_query_that_nobody_reads_ends_on_the_worker(client: WorkerClient, worker: Worker) -> None:
+    stream = client.query(query("endless"))
+    del stream
+    assert worker.ended.wait(20)
+
+
 @pytest.mark.parametrize("sql", ["silent", "hang"])
 def test_a_silent_worker_is_given_up(client: WorkerClient, sql: str) -> None:
     with pytest.raises(Unavailable):
@@ -137,14 +140,14 @@ def test_a_cancelled_query_ends_on_the_worker(client: WorkerClient, worker: Work
     threading.Timer(0.1, stream.cancel).start()
     with pytest.raises(QueryKilled):
         list(stream)
-    assert worker.cancelled.wait(20)
+    assert worker.ended.wait(20)
 
 
 def test_a_dropped_query_ends_on_the_worker(client: WorkerClient, worker: Worker) -> None:
     rows = iter(client.query(query("endless")))
     next(rows)
     del rows
-    assert worker.cancelled.wait(20)
+    assert worker.ended.wait(20)
 
 
 def test_a_put_says_why_it_broke_off(client: WorkerClient) -> None:

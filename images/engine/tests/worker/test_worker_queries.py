@@ -25,6 +25,7 @@ from qserv.catalog.trust import Certificates, Trust
 from qserv.storage.files import StoredFile
 from qserv.storage.schema import encode_ipc, overlap_schema
 from qserv.worker import lanes
+from qserv.worker.queries import Queries
 from qserv.worker.worker import Worker
 from worker.chunks import CHUNK_SCHEMA, answer, chunk_rows, failure, task, write_chunks
 from worker.site import Registrar, Site
@@ -167,6 +168,16 @@ def idle(worker: Worker) -> None:
             return
         patience.wait(0.05)
     raise AssertionError("a query still runs that nobody waits for")
+
+
+def test_an_answer_that_nobody_reads_stops(site: Site, tmp_path: Path) -> None:
+    files = write_chunks(tmp_path / "data", [1], 10)
+    queries = Queries(site.settings("w0"), tmp_path / "data", tmp_path / "scratch")
+    _, rows = queries.start(task(ENDLESS, files), lambda: False)
+    assert queries.running["scan"] == 1
+    del rows
+    assert queries.running["scan"] == 0
+    queries.close()
 
 
 def test_a_slow_caller_holds_up_nobody(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
