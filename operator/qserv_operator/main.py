@@ -105,6 +105,8 @@ class Marks:
                 wait = min(60.0, 2.0**failures)
                 log.exception("a round failed", namespace=key[0], cluster=key[1], retry=wait)
             if wait is None:
+                if mark.is_set():
+                    continue
                 del self._marks[key]
                 return
             if self._closing:

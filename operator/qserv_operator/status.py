@@ -14,7 +14,7 @@ from qserv_operator.reasons import Reason
 from qserv_operator.snapshot import EngineFacts, Snapshot
 from qserv_operator.tasks.conditions import condition
 from qserv_operator.tasks.findings import About, Finding, degraded, listed
-from qserv_operator.tasks.loss import Loss, home, worker_names
+from qserv_operator.tasks.loss import Loss, home, reachable, worker_names
 from qserv_operator.tasks.rollout import failure
 
 _FULL = 0.05
@@ -46,9 +46,11 @@ def engine_findings(snapshot: Snapshot) -> list[Finding]:
 
 
 def pod_findings(snapshot: Snapshot, now: float) -> list[Finding]:
-    """Pods that will not become ready by waiting."""
+    """Pods that will not become ready by waiting; those of lost nodes are spoken of elsewhere."""
     found = []
     for pod in snapshot.pods:
+        if not reachable(snapshot, pod):
+            continue
         why = failure(pod, now)
         if why is not None:
             found.append(degraded(*why))

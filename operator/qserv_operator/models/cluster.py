@@ -298,7 +298,8 @@ class ClusterSpec(Model):
     suspend: bool = Field(default=False, description="True: the operator changes nothing and only reports.")
     maintenance: MaintenanceSpec = Field(default_factory=MaintenanceSpec, description="Nodes under maintenance.")
     deletion_policy: Policy = Field(
-        default=Policy.RETAIN, description="What becomes of volumes and generated Secrets when the cluster is deleted."
+        default=Policy.RETAIN,
+        description="What becomes of volumes, and of Secrets generated under it, when the cluster is deleted.",
     )
     restart: str = Field(
         default="",

@@ -264,7 +264,7 @@ class World:
         pod["status"]["containerStatuses"] = [{"restartCount": 0, "state": state}]
 
     def _running(self, *, seen: bool = False) -> dict[str, str]:
-        """Workers whose pod is ready on a node that is up, with their disk; ``seen``: as far as the API server knows."""
+        """Workers whose pod is ready on a node that is up, with their disk; ``seen``: as the API server knows it."""
         found = {}
         for pod in self._pods("worker"):
             name = pod["metadata"]["name"]
