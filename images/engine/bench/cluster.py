@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,9 +60,8 @@ class Cluster:
     def kill(self, name: str) -> None:
         """End a process at once, as a crash would; returns when it is gone."""
         found = processes.known(self.home.run, name)
-        if found is not None and found.alive:
-            os.kill(found.pid, signal.SIGKILL)
-            await_true(lambda: not found.alive, f"{name} outlived its killing")
+        if found is not None:
+            processes.kill([found])
 
     def start(self) -> None:
         """Start what of the cluster does not run, and wait until it answers."""

@@ -92,12 +92,18 @@ def stop(processes: Sequence[Process], seconds: float) -> list[Process]:
         _reap(processes)
         time.sleep(_POLL_SECONDS)
     forced = [process for process in processes if process.alive]
-    for process in forced:
-        _signal(process, signal.SIGKILL)
-    while any(process.alive for process in forced):
-        time.sleep(_POLL_SECONDS)
+    kill(forced)
     _reap(processes)
     return forced
+
+
+def kill(processes: Sequence[Process]) -> None:
+    """End processes at once, as a crash would."""
+    for process in processes:
+        _signal(process, signal.SIGKILL)
+    while any(process.alive for process in processes):
+        time.sleep(_POLL_SECONDS)
+    _reap(processes)
 
 
 def ended_early(process: Process, logs: Path) -> Unavailable:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Protocol
 
-import pyarrow.parquet as pq
 import pytest
 from pymysql.connections import Connection
 
 from bench.cluster import Cluster, running
 from differential import peer
-from differential.samples import Sample, samples
-from qserv.catalog.spec import SourceSpec
-from qserv.ingest.specfile import write_spec
+from differential.samples import samples, write_sample
 
 
 class Server(Protocol):
@@ -44,15 +40,3 @@ def ours(cluster: Cluster) -> Iterator[Connection]:
     """A connection to the czar."""
     with cluster.connect() as connection:
         yield connection
-
-
-def write_sample(folder: Path, sample: Sample) -> Path:
-    """Write a sample as Parquet files with their load spec; the spec's path."""
-    folder.mkdir()
-    tables = []
-    for table in sample.spec.tables:
-        pq.write_table(sample.rows[table.name], folder / f"{table.name}.parquet")
-        tables.append(table.model_copy(update={"source": SourceSpec(path=f"{table.name}.parquet")}))
-    spec = folder / "spec.yaml"
-    write_spec(spec, sample.spec.model_copy(update={"tables": tuple(tables)}))
-    return spec

