@@ -1,0 +1,116 @@
+"""A local cluster through the command line: real processes, ended without a word and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from qserv.cli import processes
+from qserv.cli.home import Home
+from qserv.cli.main import app
+
+SPEC = """
+database: sky
+family: {stripes: 18, substripes: 2, overlap: 0.1}
+tables:
+  - name: Star
+    kind: director
+    key: id
+    position: [ra, decl]
+    columns: [{name: id, type: BIGINT}, {name: ra, type: DOUBLE}, {name: decl, type: DOUBLE}]
+    source: {path: stars.csv, format: csv}
+"""
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    answer = CliRunner().invoke(app, list(arguments))
+    assert answer.exit_code == code, answer.output
+    return answer.output
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    made = Home(tmp_path_factory.mktemp("home"))
+    run("local", "up", "--workers", "2", "--home", str(made.path))
+    yield made
+    run("local", "down", "--home", str(made.path))
+    assert not list(made.run.glob("*.pid"))
+
+
+def count(home: Home) -> list[str]:
+    command = [sys.executable, "-m", "qserv.cli.main", "sql", "SELECT COUNT(*) AS n FROM Star", "-d", "sky"]
+    asked = subprocess.run(
+        [*command, "--home", str(home.path), "--format", "csv"], capture_output=True, text=True, check=False
+    )
+    assert asked.returncode == 0, asked.stderr
+    return asked.stdout.split()
+
+
+def test_secrets_are_their_owners_alone(home: Home) -> None:
+    for file in (home.secret_file, home.client_file, home.facts_file):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for name in ("replication", "worker-0", "worker-1", "czar"):
+        process = processes.known(home.run, name)
+        assert process is not None
+        shown = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode()
+        assert home.secret_file.read_text().strip() not in shown
+
+
+def test_a_load_outlives_the_death_of_every_process(home: Home, tmp_path: Path) -> None:
+    rows = [f"{key},{key * 7.3 % 360:.4f},{key * 3.1 % 170 - 85:.4f}" for key in range(400)]
+    (tmp_path / "stars.csv").write_text("id,ra,decl\n" + "\n".join(rows) + "\n")
+    (tmp_path / "sky.yaml").write_text(SPEC)
+    assert "loaded 400 rows" in run("load", str(tmp_path / "sky.yaml"), "--home", str(home.path))
+    assert count(home) == ['"n"', "400"]
+    for name in ("czar", "worker-0", "worker-1", "replication"):
+        process = processes.known(home.run, name)
+        assert process is not None
+        os.kill(process.pid, signal.SIGKILL)
+    run("local", "up", "--workers", "2", "--home", str(home.path))
+    assert count(home) == ['"n"', "400"]
+    assert "nothing was to be done" in run("load", str(tmp_path / "sky.yaml"), "--home", str(home.path))
+
+
+def test_a_wrong_statement_is_told_and_fails(home: Home) -> None:
+    assert "unknown-table" in run("sql", "SELECT * FROM Nope", "-d", "sky", "--home", str(home.path), code=1)
+
+
+def test_accounts_are_set_and_removed(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("pw\n")
+    place = ["--home", str(home.path)]
+    run("account", "set", "ann", "--grant", "sky", "--password-file", str(tmp_path / "password"), *place)
+    assert "ann" in run("account", "list", *place)
+    run("account", "remove", "ann", *place)
+    assert "not-found" in run("account", "remove", "ann", *place, code=1)
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        told = run("local", "up", "--home", str(tmp_path / "other"), "--mysql-port", port, code=1)
+    assert f"port {port} of czar is in use" in told
+
+
+def test_down_never_ends_a_stranger(tmp_path: Path) -> None:
+    stranger = processes.Process("czar", os.getpid(), "another time")
+    assert not stranger.alive
+    assert processes.stop([stranger], 0.1) == []
+
+
+def test_no_cluster_is_said_so(tmp_path: Path) -> None:
+    assert "qserv local up" in run("sql", "SELECT 1", "--home", str(tmp_path), code=1)
+
+
+def test_missing_settings_are_named() -> None:
+    assert "QSERV_WORKER_DATA_DIR" in run("worker", "--name", "w", code=1)
