@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from qserv.catalog.errors import Unsupported
-from qserv.sql.operators import divided, unsigned_bits
+from qserv.sql.arithmetic import divided, unsigned_bits
 from qserv.sql.translate import Translator
 from qserv.sql.values import (
     BIGINT,
@@ -33,10 +33,12 @@ class Reduction:
     """The columns of the inner statement of a grouped query.
 
     ``whole``: its rows are not grouped but handed on (some aggregate needs them all), and the outer statement does
-    the whole work; otherwise it groups by ``keys`` and computes ``partials``.
+    the whole work; otherwise it groups by ``keys`` and computes ``partials``. ``over`` makes window
+    functions of aggregates, in place.
     """
 
     whole: bool
+    over: str = ""
     keys: list[str] = field(default_factory=list)
     partials: list[str] = field(default_factory=list)
 
@@ -56,11 +58,13 @@ class Reduction:
     def reduce(self, first: str, then: str, argument: str) -> str:
         """The outer SQL of an aggregate: ``first`` of rows in each batch, ``then`` of what they gave.
 
-        Both are templates with ``{0}`` for the argument.
+        Both are templates with ``{0}`` for the argument; in ``first``, ``{over}`` follows each call of an aggregate.
         """
+        if self.over:
+            return _filled(first, argument, self.over)
         if self.whole:
-            return first.replace("{0}", self.column(argument))
-        return then.replace("{0}", self.column(first.replace("{0}", argument)))
+            return _filled(first, self.column(argument))
+        return _filled(then, self.column(_filled(first, argument)))
 
     def written(self) -> tuple[str, str]:
         """The inner statement's select list, and its GROUP BY."""
@@ -69,9 +73,13 @@ class Reduction:
         return ", ".join(names) or "1 AS p0", f" GROUP BY {', '.join(self.keys)}" if self.keys else ""
 
 
-_COUNT = ("count({0})", "CAST(coalesce(sum({0}), 0) AS BIGINT)")
+def _filled(template: str, argument: str, over: str = "") -> str:
+    return template.replace("{over}", over).replace("{0}", argument)
+
+
+_COUNT = ("count({0}){over}", "CAST(coalesce(sum({0}), 0) AS BIGINT)")
 _MOMENTS = (
-    "struct_pack(n := count({0}), m := avg({0}), s := coalesce(var_pop({0}), 0) * count({0}))",
+    "struct_pack(n := count({0}){over}, m := avg({0}){over}, s := coalesce(var_pop({0}){over}, 0) * count({0}){over})",
     "qserv_moments(list({0}))",
 )
 _SPREADS: dict[type[exp.Expr], str] = {
@@ -103,7 +111,7 @@ def aggregate(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
         return Value(_SPREADS[type(node)].replace("{0}", f"({moments})"), DOUBLE)
     if type(node) in _BITS:
         template, empty = _BITS[type(node)]
-        reduced = into.reduce(template, template, unsigned_bits(rows.value(node.this)))
+        reduced = into.reduce(f"{template}{{over}}", template, unsigned_bits(rows.value(node.this)))
         return Value(f"coalesce({reduced}, {empty}::UBIGINT)", UBIGINT)
     raise Unsupported(f"the aggregate {node.sql_name()} is not supported")
 
@@ -121,7 +129,7 @@ def _count(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
         present = " AND ".join(f"{each} IS NOT NULL" for each in names)
         return Value(f"count(DISTINCT ({', '.join(names)})) FILTER (WHERE {present})", BIGINT)
     argument = "1" if isinstance(node.this, exp.Star) else rows.value(node.this).sql
-    first = ("count(*)" if argument == "1" else _COUNT[0], _COUNT[1])
+    first = ("count(*){over}" if argument == "1" else _COUNT[0], _COUNT[1])
     return Value(into.reduce(*first, argument), BIGINT)
 
 
@@ -136,7 +144,7 @@ def _sum(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
     sql, type_ = _summed(number(rows.value(distinct[0] if distinct else node.this)))
     if distinct is not None:
         return Value(f"CAST(sum(DISTINCT {into.key(sql)}) AS {type_.duckdb})", type_)
-    first = "sum({0})" if type_.kind is Kind.DOUBLE else f"CAST(sum({{0}}) AS {type_.duckdb})"
+    first = "sum({0}){over}" if type_.kind is Kind.DOUBLE else f"CAST(sum({{0}}){{over}} AS {type_.duckdb})"
     return Value(into.reduce(first, "sum({0})", sql), type_)
 
 
@@ -159,13 +167,13 @@ def _extreme(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
     else:
         template = "min({0})" if least else "max({0})"
     type_ = Type(value.kind, value.type.digits, value.type.scale, value.type.narrow)
-    return Value(into.reduce(template, template, value.sql), type_)
+    return Value(into.reduce(f"{template}{{over}}", template, value.sql), type_)
 
 
 def any_value(value: Value, into: Reduction) -> Value:
     """A column that is neither grouped nor aggregated: MySQL answers with that of some row of the group."""
     found = finished(value)
-    return Value(into.reduce("any_value({0})", "any_value({0})", found.sql), found.type)
+    return Value(into.reduce("any_value({0}){over}", "any_value({0})", found.sql), found.type)
 
 
 def _any(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:

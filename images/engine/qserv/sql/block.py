@@ -124,11 +124,12 @@ class Block:
     @staticmethod
     def _aggregates(node: exp.Expr) -> list[exp.AggFunc]:
         """The aggregates of an expression: not those of windows or of subqueries."""
-        found: list[exp.AggFunc] = []
-        for each in node.walk(prune=lambda inner: isinstance(inner, exp.Query | exp.AggFunc)):
-            if isinstance(each, exp.AggFunc) and not isinstance(each.parent, exp.Window | exp.IgnoreNulls):
-                found.append(each)
-        return found
+        walked = node.walk(prune=lambda inner: isinstance(inner, exp.Query | exp.AggFunc))
+        return [
+            each
+            for each in walked
+            if isinstance(each, exp.AggFunc) and not isinstance(each.parent, exp.Window | exp.IgnoreNulls)
+        ]
 
     @property
     def windowed(self) -> bool:

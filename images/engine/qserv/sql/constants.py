@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
-from qserv.sql.operators import literal_number
+from qserv.sql.arithmetic import literal_number
 
 
 def constant_number(node: exp.Expr | None) -> int | float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from qserv.catalog.errors import Unsupported
-from qserv.sql.operators import as_date, as_datetime, as_time
+from qserv.sql.comparisons import as_date, as_datetime, as_time
 from qserv.sql.translate import Translator, function, handles
 from qserv.sql.values import (
     BIGINT,
@@ -210,7 +210,7 @@ def moved(translator: Translator, node: exp.Expr, amount: exp.Expr, unit: str, s
     """A date or time plus or minus an interval; a date stays one where the unit is days or longer."""
     found = translator.value(amount)
     if isinstance(found.constant, str):
-        from qserv.sql.operators import literal_number
+        from qserv.sql.arithmetic import literal_number
 
         written = found.constant.strip()
         negative = written.startswith("-")

@@ -22,8 +22,7 @@ class Files:
         return f"read_parquet($s{self.index(relation, kind)})"
 
     def index(self, relation: Relation, kind: FileKind = FileKind.MAIN) -> int:
-        assert relation.table is not None  # derived tables have no files
-        source = FileSource(relation.table, kind)
+        source = FileSource(relation.base, kind)
         for index, each in enumerate(self.sources):
             if each.table.id == source.table.id and each.kind is kind:
                 return index

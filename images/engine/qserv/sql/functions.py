@@ -23,7 +23,8 @@ _CRC32 = f"""
 CREATE OR REPLACE MACRO qserv_crc32(data) AS CASE WHEN data IS NOT NULL THEN CAST(xor(4294967295, list_reduce(
     list_prepend(4294967295::BIGINT, list_transform(range(1, octet_length(data) + 1),
         lambda i: CAST('0x' || hex(data[i:i]) AS BIGINT))),
-    lambda sum, byte: xor(sum >> 8, list_extract({_crc32_table()}::BIGINT[], (xor(sum, byte) & 255) + 1)))) AS UBIGINT) END;
+    lambda sum, byte: xor(sum >> 8, list_extract({_crc32_table()}::BIGINT[], (xor(sum, byte) & 255) + 1))))
+    AS UBIGINT) END;
 """
 
 MACROS: str = Path(__file__).with_name("macros.sql").read_text(encoding="utf-8") + _CRC32

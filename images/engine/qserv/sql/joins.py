@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from qserv.catalog.errors import UnknownColumn, Unsupported
+from qserv.sql.comparisons import compared
 from qserv.sql.neighbour import angular_separation
+from qserv.sql.rows import Rows
 from qserv.sql.scope import Relation, Scope
 from qserv.sql.source import Condition, From, Source
 from qserv.sql.translate import Translator
@@ -122,8 +124,6 @@ class FromReader:
         if left is None or right is None:
             raise UnknownColumn(f"Unknown column '{column}' in 'from clause'")
         self.scope.merged[folded] = (column, left)
-        from qserv.sql.operators import compared
-
         uses = frozenset(value.origin[0] for value in (left, right) if value.origin)
         condition = Condition(None, compared(left, right, "=").sql, uses)
         if left.origin and right.origin:
@@ -132,7 +132,9 @@ class FromReader:
 
     def _item(self, node: exp.Expr, join: str) -> None:
         if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
-            return self._derived(node.this, node.alias, node, join)
+            alias = node.args.get("alias")
+            names = tuple(each.name for each in alias.args.get("columns") or []) if alias is not None else ()
+            return self._derived(self.planner.query(node.this, None), node.alias, join, names)
         if isinstance(node, exp.Table) and not isinstance(node.this, exp.Func):
             if node.args.get("joins"):
                 raise Unsupported("joins in parentheses are not supported: write them one after another")
@@ -146,7 +148,11 @@ class FromReader:
             raise Unsupported(f"{node.sql(dialect='mysql')!r}: write database.table")
         shared = self.planner.common_table(node)
         if shared is not None:
-            return self._derived(shared.query, node.alias or node.name, None, join, shared.columns, shared.outside)
+            rows = shared.rows
+            if rows is None:
+                with self.planner.common_tables_until(shared.outside):
+                    rows = self.planner.query(shared.query, None)
+            return self._derived(rows, node.alias or node.name, join, shared.columns)
         table = self.planner.table(node)
         relation = Relation.of_table(table, node.alias or table.name, self.planner.fresh(), self.planner.record)
         relation.optional = join == "LEFT"
@@ -154,21 +160,9 @@ class FromReader:
         self.found.sources.append(Source(relation, join))
         return None
 
-    def _derived(
-        self,
-        query: exp.Query,
-        alias: str,
-        node: exp.Subquery | None,
-        join: str,
-        names: tuple[str, ...] = (),
-        outside: int | None = None,
-    ) -> None:
+    def _derived(self, rows: Rows, alias: str, join: str, names: tuple[str, ...]) -> None:
         if not alias:
             raise Unsupported("Every derived table must have its own alias")
-        if node is not None and node.args.get("alias") is not None:
-            names = names or tuple(each.name for each in node.args["alias"].args.get("columns") or [])
-        with self.planner.common_tables_until(outside):
-            rows = self.planner.query(query, None)
         if names and len(names) != len(rows.columns):
             raise Unsupported(f"derived table {alias!r}: {len(rows.columns)} columns have {len(names)} names")
         relation = Relation(alias, self.planner.fresh(), {}, recorder=self.planner.record)

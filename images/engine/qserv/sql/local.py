@@ -64,12 +64,13 @@ class LocalRows:
         return rows
 
     def _home(self, relation: Relation) -> str:
-        return f"(SELECT {columns_of(relation)} FROM {self.files.read(relation)} AS {relation.sql_name}{self._own(relation)})"
+        rows = f"{self.files.read(relation)} AS {relation.sql_name}"
+        return f"(SELECT {columns_of(relation)} FROM {rows}{self._own(relation)})"
 
     def _satellite(self, relation: Relation) -> str:
-        columns, own = columns_of(relation), self._own(relation)
+        columns, rest = columns_of(relation), f"{relation.sql_name}{self._own(relation)}"
         parts = [
-            f"SELECT {columns}, {name(column)} AS {_HOST} FROM {self.files.read(relation, kind)} AS {relation.sql_name}{own}"
+            f"SELECT {columns}, {name(column)} AS {_HOST} FROM {self.files.read(relation, kind)} AS {rest}"
             for kind, column in ((FileKind.MAIN, CHUNK_COLUMN), (FileKind.OVERLAP, HOST_COLUMN))
         ]
         return f"({' UNION ALL '.join(parts)})"

@@ -63,7 +63,7 @@ def nears(found: From) -> list[Near]:
     return [near for condition in found.where if (near := _near(condition)) is not None]
 
 
-_BELOW = {exp.LT: True, exp.LTE: True, exp.GT: False, exp.GTE: False}
+_BELOW: dict[type[exp.Expr], bool] = {exp.LT: True, exp.LTE: True, exp.GT: False, exp.GTE: False}
 
 
 def _near(condition: Condition) -> Near | None:

@@ -161,7 +161,7 @@ def _random(translator: Translator, node: exp.Rand) -> Value:
 
 @handles(exp.BitwiseCount)
 def _bit_count(translator: Translator, node: exp.BitwiseCount) -> Value:
-    from qserv.sql.operators import unsigned_bits
+    from qserv.sql.arithmetic import unsigned_bits
 
     return Value(f"CAST(bit_count({unsigned_bits(translator.value(node.this))}) AS BIGINT)", BIGINT)
 
@@ -182,7 +182,7 @@ def _oct(value: Value) -> Value:
 
 
 def _bits(value: Value) -> str:
-    from qserv.sql.operators import unsigned_bits
+    from qserv.sql.arithmetic import unsigned_bits
 
     return unsigned_bits(value)
 

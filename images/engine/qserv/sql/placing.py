@@ -13,10 +13,12 @@ from qserv.sql.locality import Layout, layout, overlap_of
 from qserv.sql.neighbour import nears
 from qserv.sql.plan import Leaf, Restriction
 from qserv.sql.restrict import Restrictor
+from qserv.sql.rows import Rows
 from qserv.sql.scope import Relation
+from qserv.sql.source import Condition
 
 if TYPE_CHECKING:
-    from qserv.sql.planner import Planner, Rows
+    from qserv.sql.planner import Planner
 
 
 class Placing:
@@ -66,9 +68,7 @@ class Placing:
         )
 
     def _rows(self, sql: str, leaf: str | None = None) -> Rows:
-        from qserv.sql.planner import Rows
-
-        return Rows(sql, self.written.columns, bool(self.written.tail.keys), leaf, self.block.scope.correlated)
+        return Rows(sql, self.written.columns, bool(self.written.tail.keys), leaf)
 
     def _leaf(self, found: Layout, restrictor: Restrictor) -> Rows:
         files = Files()
@@ -127,15 +127,15 @@ class Placing:
         where = f" WHERE {' AND '.join(predicates)}" if predicates else ""
         leaf_name = f"leaf{len(self.planner.leaves)}"
         sql = f"SELECT {columns_of(relation)} FROM {files.read(relation)} AS {relation.sql_name}{where}"
-        table = relation.table
-        assert table is not None  # only tables are fetched
+        table = relation.base
         family = table.family if table.partitioned else None
         restriction = restrictor.alone(relation) if table.partitioned else Restriction()
         required = (files.index(relation, FileKind.MAIN),) if table.partitioned else ()
         self._add(leaf_name, sql, files, family, required, restriction, None)
         return leaf_name
 
-    def _pushable(self, relation: Relation) -> list:  # type: ignore[type-arg]
+    def _pushable(self, relation: Relation) -> list[Condition]:
+        """The conditions that may be tried before the relation is joined."""
         for source in self.found.sources:
             if source.relation is relation and source.join == "LEFT":
                 return source.on

@@ -4,50 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import count
 
 import sqlglot
 from sqlglot import exp
 
-from qserv.catalog.errors import EmptyStatement, NoDatabase, ParseError, UnknownDatabase, UnknownTable, Unsupported
+from qserv.catalog.errors import (
+    EmptyStatement,
+    NoDatabase,
+    ParseError,
+    SqlError,
+    UnknownDatabase,
+    UnknownTable,
+    Unsupported,
+)
 from qserv.catalog.model import Catalog, Table
-from qserv.sql import dates, numeric, operators, sky, strings, windows
+from qserv.sql import arithmetic, comparisons, conditions, dates, numeric, sky, strings, windows
 from qserv.sql.block import Block
 from qserv.sql.names import Names
 from qserv.sql.neighbour import Stats
 from qserv.sql.placing import Placing
 from qserv.sql.plan import Leaf, Plan
+from qserv.sql.rows import CommonTable, Rows, converted, refers_to_itself
 from qserv.sql.scope import Relation, Scope
 from qserv.sql.union import union
-from qserv.sql.values import Type
 
-TRANSLATIONS = (operators, numeric, strings, dates, sky, windows)
+TRANSLATIONS = (arithmetic, comparisons, conditions, numeric, strings, dates, sky, windows)
 """The modules that register translations of nodes and functions."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A query's rows: a statement over leaves (columns ``c0`` …), their names and types.
-
-    ``leaf`` is the only leaf, where its rows are the answer as they come.
-    """
-
-    sql: str
-    columns: tuple[tuple[str, Type], ...]
-    ordered: bool = False
-    leaf: str | None = None
-    correlated: bool = False
-
-
-@dataclass(frozen=True)
-class CommonTable:
-    """A query of WITH; ``outside`` is how many of the common tables it can see."""
-
-    name: str
-    query: exp.Query
-    columns: tuple[str, ...]
-    outside: int
 
 
 def plan(
@@ -161,10 +145,10 @@ class Planner:
         return next((each for each in reversed(self._common) if each.name.casefold() == wanted), None)
 
     @contextmanager
-    def common_tables_until(self, length: int | None) -> Iterator[None]:
-        """Only the first ``length`` names of WITH are in sight (None: all)."""
+    def common_tables_until(self, length: int) -> Iterator[None]:
+        """Only the first ``length`` names of WITH are in sight."""
         before = self._common
-        self._common = before if length is None else before[:length]
+        self._common = before[:length]
         try:
             yield
         finally:
@@ -190,11 +174,30 @@ class Planner:
             del self._common[length:]
 
     def _open(self, with_: exp.With) -> None:
-        if with_.args.get("recursive"):
-            raise Unsupported("WITH RECURSIVE is not supported")
         for each in with_.expressions:
             columns = tuple(column.name for column in each.args["alias"].args.get("columns") or [])
-            self._common.append(CommonTable(each.alias, each.this, columns, len(self._common)))
+            table = CommonTable(each.alias, each.this, columns, len(self._common))
+            if with_.args.get("recursive") and refers_to_itself(table):
+                table = replace(table, rows=self._recursive(table))
+            self._common.append(table)
+
+    def _recursive(self, table: CommonTable) -> Rows:
+        """The rows of a query of WITH RECURSIVE that reads itself; its first part decides the types."""
+        query = table.query
+        if not isinstance(query, exp.Union):
+            raise Unsupported(f"the recursive query {table.name!r} must be a UNION of a start and a step")
+        start = self.query(query.this, None)
+        name = self.fresh()
+        self._common.append(replace(table, rows=Rows(f"SELECT * FROM {name}", start.columns)))
+        step = self.query(query.expression, None)
+        self._common.pop()
+        if len(start.columns) != len(step.columns):
+            raise SqlError("The used SELECT statements have a different number of columns")
+        types = [type_ for _, type_ in start.columns]
+        columns = ", ".join(f"c{index}" for index in range(len(types)))
+        union_ = "UNION" if query.args.get("distinct") else "UNION ALL"
+        both = f"({converted(start, types)}) {union_} ({converted(step, types)})"
+        return Rows(f"WITH RECURSIVE {name}({columns}) AS ({both}) SELECT * FROM {name}", start.columns)
 
     def subquery(self, node: exp.Expr, scope: Scope) -> Rows:
         """A query inside of an expression; it may refer to columns of ``scope``."""

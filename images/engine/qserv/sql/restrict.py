@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,8 @@ class Restrictor:
         """The chunks of a leaf whose relations lie as ``found`` says."""
         chunks: frozenset[int] | None = None
         lookups: list[KeyLookup] = []
-        assert found.family is not None  # a leaf over replicated tables alone has no chunks
+        if found.family is None:
+            return Restriction()
         for relation in found.home:
             if not relation.optional:
                 chunks = _both(chunks, self._chunks(relation, found.family, 0.0))
@@ -109,13 +110,10 @@ class Restrictor:
         return chunks
 
     def _region_chunks(self, relation: Relation, family: Family, margin: float) -> frozenset[int] | None:
-        table = relation.table
-        assert table is not None  # only tables lie in chunks
         chunks: frozenset[int] | None = None
+        cut, dilated = partitioning(family.stripes, family.substripes), margin + relation.base.margin
         for region in self._regions(relation):
-            chunks = _both(
-                chunks, regions.chunks(partitioning(family.stripes, family.substripes), region, margin + table.margin)
-            )
+            chunks = _both(chunks, regions.chunks(cut, region, dilated))
         return chunks
 
     def _regions(self, relation: Relation) -> Iterator[sphgeom.Region]:

@@ -37,6 +37,13 @@ class Relation:
             relation.columns[column.name.casefold()] = (column.name, value)
         return relation
 
+    @property
+    def base(self) -> Table:
+        """The table, where it is known to be one."""
+        if self.table is None:
+            raise LookupError(f"{self.alias} is a derived table")
+        return self.table
+
     def column(self, column: str) -> Value | None:
         found = self.columns.get(column.casefold())
         if found is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from qserv.catalog.errors import Unsupported
-from qserv.sql.operators import compared
+from qserv.sql.comparisons import compared
 from qserv.sql.translate import Translator, function, handles
 from qserv.sql.values import (
     BIGINT,

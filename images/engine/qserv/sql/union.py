@@ -7,30 +7,24 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from qserv.catalog.errors import SqlError, UnknownColumn, Unsupported
+from qserv.sql.rows import Rows, converted
 from qserv.sql.scope import Scope
 from qserv.sql.tail import Limit, OrderKey, Tail, limit_of
-from qserv.sql.values import Kind, Type, Value, coerced, common, key
+from qserv.sql.values import Kind, Type, Value, common, key
 
 if TYPE_CHECKING:
-    from qserv.sql.planner import Planner, Rows
+    from qserv.sql.planner import Planner
 
 
 def union(planner: Planner, node: exp.SetOperation, parent: Scope | None) -> Rows:
     """A set operation of two queries, with the types that MySQL would give its columns."""
-    from qserv.sql.planner import Rows
-
     left, right = planner.query(node.this, parent), planner.query(node.expression, parent)
     if len(left.columns) != len(right.columns):
         raise SqlError("The used SELECT statements have a different number of columns")
     types = [common([a, b]) for (_, a), (_, b) in zip(left.columns, right.columns, strict=True)]
     columns = tuple((shown, type_) for (shown, _), type_ in zip(left.columns, types, strict=True))
 
-    def cast(rows: Rows) -> str:
-        values = [Value(f"c{i}", type_) for i, (_, type_) in enumerate(rows.columns)]
-        listed = ", ".join(f"{coerced(v, t)} AS c{i}" for i, (v, t) in enumerate(zip(values, types, strict=True)))
-        return f"SELECT {listed} FROM ({rows.sql}) AS u"
-
-    combined = _combined(node, cast(left), cast(right), types)
+    combined = _combined(node, converted(left, types), converted(right, types), types)
     ordered = _order(node, [shown for shown, _ in columns], [type_.kind for type_ in types])
     texts = tuple(i for i, type_ in enumerate(types) if type_.kind is Kind.TEXT)
     distinct = isinstance(node, exp.Union) and bool(node.args.get("distinct"))

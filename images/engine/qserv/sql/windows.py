@@ -53,30 +53,10 @@ def _shifted(translator: Translator, called: exp.Lag | exp.Lead, over: str) -> V
     return Value(f"{name}({coerced(value, type_)}, {steps}, {coerced(other, type_)}) OVER ({over})", type_)
 
 
-class _Over(Reduction):
-    """Writes each simple aggregate that an aggregate is made of as a window function."""
-
-    def __init__(self, over: str) -> None:
-        super().__init__(whole=True)
-        self.over = over
-
-    def reduce(self, first: str, then: str, argument: str) -> str:
-        sql = first.replace("{0}", argument)
-        if sql.startswith("CAST(sum("):
-            inner, type_ = sql.removeprefix("CAST(").removesuffix(")").rsplit(" AS ", 1)
-            return f"CAST({inner} OVER ({self.over}) AS {type_})"
-        if sql.startswith("struct_pack"):
-            raise Unsupported("deviations and variances are not supported as window functions")
-        return f"{sql} OVER ({self.over})"
-
-    def column(self, sql: str) -> str:
-        return sql
-
-
 def _aggregate(translator: Translator, called: exp.AggFunc, over: str) -> Value:
     if isinstance(called, exp.GroupConcat) or isinstance(called.this, exp.Distinct):
         raise Unsupported(f"{called.sql_name()} with DISTINCT or of texts is not supported as a window function")
-    return aggregate(called, translator, _Over(over))
+    return aggregate(called, translator, Reduction(whole=True, over=f" OVER ({over})"))
 
 
 def _over(translator: Translator, node: exp.Window) -> str:

@@ -22,7 +22,7 @@ def _joined(left: st.SearchStrategy[str], signs: list[str], right: st.SearchStra
 
 
 def _called(pattern: str, *arguments: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.builds(lambda *given: pattern.format(*given), *arguments)
+    return st.builds(pattern.format, *arguments)
 
 
 def _numbers(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:

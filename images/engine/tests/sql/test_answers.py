@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import time, timedelta
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymysql.connections import Connection
+from pymysql.err import DataError, OperationalError
 
 from differential.cases import Case, cases
 from differential.compare import Answer, ask, difference
-from qserv.catalog.errors import SqlError
 from sql import expressions
 from sql.world import Rows, World
 
@@ -49,10 +50,9 @@ def _same(expression: str, world: World, theirs: Connection) -> None:
     sql = f"SELECT objectId, {expression} AS x FROM Object WHERE objectId % 61 = 3"
     try:
         expected = ask(theirs, sql, "synth")
-    except Exception as refused:
-        with pytest.raises(Exception):  # noqa: B017, PT011 (which one is the worker's to say)
+    except (OperationalError, DataError):
+        with pytest.raises(duckdb.Error):
             world.ask(sql, "synth")
-        assert "out of range" in str(refused) or "Illegal mix" in str(refused), sql
         return
     found = world.ask(sql, "synth")
     assert difference(Answer(found.columns, on_the_wire(found.rows)), expected, ordered=False) is None, sql
@@ -85,7 +85,7 @@ def test_conditions(world: World, theirs: Connection, expression: str) -> None:
 
 
 def test_an_overflow_is_an_error(world: World) -> None:
-    with pytest.raises(Exception, match="(?i)out of range|overflow"):
+    with pytest.raises(Exception, match=r"(?i)out of range|overflow"):
         world.ask("SELECT 9223372036854775807 + flags FROM Object WHERE flags > 0", "synth")
 
 

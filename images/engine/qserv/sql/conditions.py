@@ -1,0 +1,153 @@
+"""Conditions (IF, CASE, COALESCE …) and conversions between types."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from qserv.catalog.errors import Unsupported
+from qserv.sql.arithmetic import unsigned_bits
+from qserv.sql.comparisons import as_date, as_datetime, as_time, compared
+from qserv.sql.translate import Translator, handles
+from qserv.sql.values import (
+    BIGINT,
+    DATE,
+    DATETIME,
+    DOUBLE,
+    EXACT,
+    MAX_DIGITS,
+    NULL,
+    STRINGS,
+    TEXT,
+    TIME,
+    UBIGINT,
+    Kind,
+    Type,
+    Value,
+    boolean,
+    coerced,
+    common,
+    decimal,
+    double,
+    number,
+    quote,
+    text,
+)
+
+
+@handles(exp.If)
+def _if(translator: Translator, node: exp.If) -> Value:
+    return cases(
+        [(translator.value(node.this), translator.value(node.args["true"]))], _other(translator, node, "false")
+    )
+
+
+def _other(translator: Translator, node: exp.Expr, argument: str) -> Value:
+    found = node.args.get(argument)
+    return translator.value(found) if found is not None else Value("NULL", NULL)
+
+
+@handles(exp.Case)
+def _case(translator: Translator, node: exp.Case) -> Value:
+    subject = translator.value(node.this) if node.this is not None else None
+    branches = []
+    for branch in node.args["ifs"]:
+        condition = translator.value(branch.this)
+        if subject is not None:
+            condition = compared(subject, condition, "=")
+        branches.append((condition, translator.value(branch.args["true"])))
+    return cases(branches, _other(translator, node, "default"))
+
+
+def cases(branches: list[tuple[Value, Value]], other: Value) -> Value:
+    type_ = common([value.type for _, value in branches] + [other.type])
+    parts = [f"WHEN {boolean(condition)} THEN {coerced(value, type_)}" for condition, value in branches]
+    return Value(f"CASE {' '.join(parts)} ELSE {coerced(other, type_)} END", type_)
+
+
+@handles(exp.Coalesce)
+def _coalesce(translator: Translator, node: exp.Coalesce) -> Value:
+    found = translator.values([node.this, *node.expressions])
+    type_ = common([value.type for value in found])
+    return Value(f"coalesce({', '.join(coerced(value, type_) for value in found)})", type_)
+
+
+@handles(exp.Nullif)
+def _nullif(translator: Translator, node: exp.Nullif) -> Value:
+    left, right = translator.value(node.this), translator.value(node.expression)
+    type_ = common([left.type])
+    equal = compared(left, right, "=").sql
+    return Value(f"CASE WHEN {equal} THEN NULL ELSE {coerced(left, type_)} END", type_)
+
+
+@handles(exp.Greatest, exp.Least)
+def _extreme(translator: Translator, node: exp.Func) -> Value:
+    found = translator.values([node.this, *node.expressions])
+    type_ = common([value.type for value in found])
+    parts = [coerced(value, type_) for value in found]
+    nulls = " OR ".join(f"{part} IS NULL" for part in parts)
+    if type_.kind is Kind.TEXT:
+        chosen = f"qserv_{'greatest' if isinstance(node, exp.Greatest) else 'least'}_text([{', '.join(parts)}])"
+    else:
+        chosen = f"{'greatest' if isinstance(node, exp.Greatest) else 'least'}({', '.join(parts)})"
+    return Value(f"CASE WHEN {nulls} THEN NULL ELSE {chosen} END", type_)
+
+
+@handles(exp.Cast, exp.TryCast)
+def _cast(translator: Translator, node: exp.Cast) -> Value:
+    value = translator.value(node.this)
+    to: exp.DataType = node.args["to"]
+    sizes = [int(each.this.name) for each in to.expressions if isinstance(each, exp.DataTypeParam)]
+    return cast(value, to.this, sizes)
+
+
+def cast(value: Value, to: exp.DType, sizes: list[int]) -> Value:
+    kinds = exp.DType
+    if value.kind is Kind.NULL:
+        return value
+    if to in (kinds.BIGINT, kinds.INT):
+        if value.kind is Kind.UINT:
+            return Value(f"qserv_signed({value.sql})", BIGINT)
+        return Value(_whole(value, "BIGINT"), BIGINT)
+    if to in (kinds.UBIGINT, kinds.UINT):
+        return Value(
+            unsigned_bits(Value(_whole(value, "BIGINT"), BIGINT)) if value.kind is not Kind.UINT else value.sql, UBIGINT
+        )
+    if to in (kinds.DOUBLE, kinds.FLOAT):
+        return Value(double(value), DOUBLE)
+    if to is kinds.DECIMAL:
+        digits, scale = (*sizes, 0)[:2] if sizes else (10, 0)
+        return Value(f"CAST({number(value).sql} AS DECIMAL({min(digits, MAX_DIGITS)},{scale}))", decimal(digits, scale))
+    if to in (kinds.CHAR, kinds.VARCHAR, kinds.TEXT, kinds.NCHAR, kinds.CHARACTER_SET):
+        return Value(f"left({text(value)}, {sizes[0]})" if sizes else text(value), TEXT)
+    if to in (kinds.BINARY, kinds.VARBINARY):
+        return Value(coerced(value, Type(Kind.BINARY)), Type(Kind.BINARY))
+    if to is kinds.DATE:
+        return Value(as_date(value), DATE)
+    if to in (kinds.DATETIME, kinds.TIMESTAMP, kinds.TIMESTAMPTZ):
+        return Value(as_datetime(value), DATETIME)
+    if to is kinds.TIME:
+        return Value(as_time(value), TIME)
+    raise Unsupported(f"CAST to {to.value} is not supported")
+
+
+def _whole(value: Value, type_: str) -> str:
+    if value.kind in STRINGS:
+        return f"qserv_integer({text(value)})"
+    found = number(value)
+    if found.kind in EXACT and found.kind is not Kind.DECIMAL:
+        return f"CAST({found.sql} AS {type_})"
+    return f"CAST(round({found.sql}) AS {type_})"
+
+
+@handles(exp.Collate)
+def _collate(translator: Translator, node: exp.Collate) -> Value:
+    value = translator.value(node.this)
+    if node.expression.name.lower().endswith("_bin"):
+        return Value(coerced(value, Type(Kind.BINARY)), Type(Kind.BINARY))
+    return value
+
+
+@handles(exp.CurrentSchema)
+def _database(translator: Translator, node: exp.CurrentSchema) -> Value:
+    database = translator.planner.database
+    return Value(quote(database), TEXT) if database else Value("NULL", NULL)
