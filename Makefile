@@ -55,15 +55,24 @@ PREFIX  ?= qserv
 ARGS     = $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(PIP_CERT),--build-arg PIP_CERT=$(PIP_CERT)) \
            $(if $(PIP_INDEX_URL),--build-arg PIP_INDEX_URL=$(PIP_INDEX_URL))
 ifeq ($(BUILDER),buildah)
+SAVE     = buildah push -q $(PREFIX)/$$name:$(VERSION) docker-archive:$(ARCHIVES)/$$name.tar:$(PREFIX)/$$name:$(VERSION)
 BUILD   := buildah bud --layers --isolation chroot --network host -v /etc/ssl/certs:/etc/ssl/certs:ro
 else
+SAVE     = $(BUILDER) save -o $(ARCHIVES)/$$name.tar $(PREFIX)/$$name:$(VERSION)
 BUILD   := $(BUILDER) build
 endif
 
-images: ## engine, operator and metadata images, named $(PREFIX)/<name>:<version>
+images: ## engine, operator and metadata images, $(PREFIX)/<name>:<version>; ARCHIVES=folder saves them
 	$(BUILD) $(ARGS) -f images/engine/Dockerfile -t $(PREFIX)/engine:$(VERSION) .
 	$(BUILD) $(ARGS) -f images/operator/Dockerfile -t $(PREFIX)/operator:$(VERSION) .
 	$(BUILD) $(if $(BASE),--build-arg BASE=$(BASE)) -f images/metadata/Dockerfile -t $(PREFIX)/metadata:$(VERSION) .
+ifneq ($(ARCHIVES),)
+	@mkdir -p $(ARCHIVES)
+	@for name in engine operator metadata; do rm -f $(ARCHIVES)/$$name.tar; $(SAVE); done
+endif
+
+e2e: $(READY) ## tests on a real Kubernetes: KUBECONFIG, or a cluster made with kind
+	@$(BIN)/pytest e2e -c e2e/pytest.ini $(PYTEST_ARGS)
 
 crds: $(READY) ## write crds/ anew from the operator's models
 	@$(BIN)/python -m qserv_operator.crd

@@ -1,6 +1,6 @@
 """The Kubernetes that the tests run on: one given by ``KUBECONFIG``, one made with kind, or a one-machine lab.
 
-``KUBECONFIG``         any cluster of three or more nodes; ``QSERV_E2E_NODES=kind:<cluster>`` names how its nodes are hurt.
+``KUBECONFIG``         any cluster of three or more nodes; ``QSERV_E2E_NODES=kind:<cluster>``: its nodes are kind's.
 ``QSERV_E2E_LAB``      the command line of a one-machine test cluster (``up``, ``down``, ``kill`` …).
 neither                a cluster of its own with kind, where a Docker engine answers.
 """
@@ -36,11 +36,17 @@ def given(kubeconfig: str) -> Iterator[Kubernetes]:
     yield Kubernetes(Path(kubeconfig), nodes, "given")
 
 
+def tools(lab_command: str) -> str:
+    """The folder of the lab's kubectl and helm."""
+    return run(lab_command, "path").strip()
+
+
 @contextmanager
-def lab(command: str, workers: int, archives: list[Path]) -> Iterator[Kubernetes]:
+def lab(command: str, workers: int, disks: int, archives: list[Path]) -> Iterator[Kubernetes]:
     run(command, "down")
     images = [part for archive in archives for part in ("--image", str(archive))]
-    kubeconfig = run(command, "up", "--workers", str(workers), *images).strip().splitlines()[-1]
+    told = run(command, "up", "--workers", str(workers), "--pvs", str(disks), *images)
+    kubeconfig = told.strip().splitlines()[-1]
     try:
         yield Kubernetes(Path(kubeconfig), LabNodes(command), "lab")
     finally:
@@ -50,7 +56,17 @@ def lab(command: str, workers: int, archives: list[Path]) -> Iterator[Kubernetes
 @contextmanager
 def kind(archives: list[Path], folder: Path) -> Iterator[Kubernetes]:
     kubeconfig = folder / "kubeconfig"
-    run("kind", "create", "cluster", "--config", str(HERE / "kind.yaml"), "--kubeconfig", str(kubeconfig), "--wait", "180s")
+    run(
+        "kind",
+        "create",
+        "cluster",
+        "--config",
+        str(HERE / "kind.yaml"),
+        "--kubeconfig",
+        str(kubeconfig),
+        "--wait",
+        "180s",
+    )
     nodes = KindNodes("qserv-e2e")
     try:
         for archive in archives:
@@ -61,6 +77,7 @@ def kind(archives: list[Path], folder: Path) -> Iterator[Kubernetes]:
 
 
 def docker_answers() -> bool:
-    return bool(shutil.which("docker") and shutil.which("kind")) and not subprocess.run(
-        ["docker", "info"], capture_output=True, timeout=30
-    ).returncode
+    return (
+        bool(shutil.which("docker") and shutil.which("kind"))
+        and not subprocess.run(["docker", "info"], capture_output=True, timeout=30).returncode
+    )

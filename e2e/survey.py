@@ -1,0 +1,119 @@
+"""A QservCluster under test: its resource, its pods, and SQL through its Service."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+from kubectl import Kubectl, KubectlError, Object, wait_for
+
+READY_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One QservCluster, by its name and the kubectl of its namespace."""
+
+    name: str
+    kubectl: Kubectl
+
+    # -- the resource
+
+    def resource(self) -> Object:
+        return self.kubectl.get("qservcluster", self.name)
+
+    def spec(self, **change: Any) -> None:
+        self.kubectl.patch("qservcluster", self.name, {"spec": change})
+
+    def condition(self, kind: str) -> Object:
+        """A condition that speaks of the resource as it is now; {} while the operator has not seen it."""
+        found = self.resource()
+        status = found.get("status", {})
+        if status.get("observedGeneration") != found["metadata"]["generation"]:
+            return {}
+        return next((dict(one) for one in status.get("conditions", []) if one["type"] == kind), {})
+
+    def wait_condition(
+        self, kind: str, status: str, reason: str | None = None, seconds: float = READY_SECONDS
+    ) -> Object:
+        def seen() -> Object | None:
+            now = self.condition(kind)
+            return now if now.get("status") == status and reason in (None, now.get("reason")) else None
+
+        return wait_for(f"{self.name}: {kind}={status} {reason or ''}", seen, seconds)
+
+    def wait_calm(self, seconds: float = READY_SECONDS) -> None:
+        """All pods as wanted, all chunks with all their copies."""
+
+        def calm() -> bool:
+            found = self.resource()
+            status = found.get("status", {})
+            if status.get("observedGeneration") != found["metadata"]["generation"]:
+                return False
+            by_type = {one["type"]: one["status"] for one in status.get("conditions", [])}
+            chunks = status.get("chunks", {})
+            return by_type == {"Available": "True", "Progressing": "False", "Degraded": "False"} and not (
+                chunks.get("atRisk") or chunks.get("underReplicated") or chunks.get("lost") or chunks.get("moving")
+            )
+
+        try:
+            wait_for(f"{self.name}: calm", calm, seconds)
+        except TimeoutError as error:
+            pods = self.kubectl("get", "pods", "-o", "wide")
+            raise TimeoutError(f"{error}\n{self.resource().get('status')}\n{pods}") from error
+
+    def events(self) -> list[str]:
+        return [
+            event["reason"] for event in self.kubectl.find("events") if event["involvedObject"]["name"] == self.name
+        ]
+
+    # -- pods
+
+    def pods(self, component: str) -> list[Object]:
+        chosen = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
+        return sorted(self.kubectl.find("pods", chosen), key=lambda pod: str(pod["metadata"]["name"]))
+
+    def uids(self, component: str) -> dict[str, str]:
+        return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in self.pods(component)}
+
+    def node_of(self, pod: str) -> str:
+        return str(self.kubectl.get("pod", pod)["spec"]["nodeName"])
+
+    # -- SQL
+
+    def password(self, user: str = "qserv") -> str:
+        secret = self.kubectl.get("secret", f"{self.name}-user-{user}")
+        return base64.b64decode(secret["data"]["password"]).decode()
+
+    @contextmanager
+    def connection(self, user: str = "qserv") -> Iterator[pymysql.Connection[Any]]:
+        """A MySQL connection through the cluster's Service."""
+        with self.kubectl.forwarded(f"service/{self.name}", 4040) as port:
+            connection = pymysql.connect(
+                host="127.0.0.1",
+                port=port,
+                user=user,
+                password=self.password(user),
+                connect_timeout=10,
+                read_timeout=120,
+            )
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    def ask(self, sql: str, user: str = "qserv") -> list[tuple[Any, ...]]:
+        with self.connection(user) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def try_ask(self, sql: str) -> list[tuple[Any, ...]] | None:
+        """The answer, or None where there is none just now; a wrong answer stays a wrong answer."""
+        try:
+            return self.ask(sql)
+        except (pymysql.MySQLError, KubectlError, OSError):
+            return None
