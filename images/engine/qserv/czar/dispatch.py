@@ -45,6 +45,9 @@ POINT_CHUNKS = 8
 POINT_BYTES = 256 << 20
 """A leaf of few chunks and few bytes goes to the workers' lane of point queries."""
 
+_GATHERED = 16_384
+"""Rows of a batch that is put together of smaller ones."""
+
 _PAUSES = (0.3, 1.2)
 """Seconds after which workers that could not be reached are asked again, when no other replica is left: one that
 restarts is back soon."""
@@ -219,16 +222,20 @@ class Dispatch:
         try:
             with self.permit.stopping(channel.close):
                 while running:
-                    item = channel.take()
-                    if isinstance(item, _Ended):
-                        running -= 1
-                    elif isinstance(item, _Failed):
-                        running += self._start(channel, self._again(item))
-                    elif isinstance(item, QservError):
-                        raise item
-                    elif isinstance(item, pa.RecordBatch) or not named:
-                        named = True
-                        yield item
+                    rows: list[pa.RecordBatch] = []
+                    for item in channel.take():
+                        if isinstance(item, pa.RecordBatch):
+                            rows.append(item)
+                        elif isinstance(item, _Ended):
+                            running -= 1
+                        elif isinstance(item, _Failed):
+                            running += self._start(channel, self._again(item))
+                        elif isinstance(item, QservError):
+                            raise item
+                        elif not named:
+                            named = True
+                            yield item
+                    yield from _gathered(rows)
         except ChannelClosedError:
             self.permit.check()
             raise
@@ -292,3 +299,11 @@ class Dispatch:
             yield _Failed(assignment.worker, left, error)
         finally:
             held.clear()
+
+
+def _gathered(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The rows in fewer batches: small chunks give small ones, and each costs whoever works on it."""
+    if len(batches) < 2:
+        return batches
+    found: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches(max_chunksize=_GATHERED)
+    return found

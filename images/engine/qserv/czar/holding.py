@@ -119,17 +119,18 @@ class Channel(Generic[T]):
             self._size += size
             self._changed.notify_all()
 
-    def take(self) -> T:
-        """The next item; waits for one."""
+    def take(self) -> list[T]:
+        """All items that wait, at least one; waits for it."""
         with self._changed:
             while not self._items and not self._closed:
                 self._changed.wait()
             if self._closed:
                 raise ChannelClosedError
-            item, size = self._items.popleft()
-            self._size -= size
+            found = [item for item, _ in self._items]
+            self._items.clear()
+            self._size = 0
             self._changed.notify_all()
-            return item
+            return found
 
     def close(self) -> None:
         with self._changed:
