@@ -71,8 +71,12 @@ ifneq ($(ARCHIVES),)
 	@for name in engine operator metadata; do rm -f $(ARCHIVES)/$$name.tar; $(SAVE); done
 endif
 
+# Image archives are kept outside of the clone, so that the next run finds the layers; it works as well without.
+IMAGE_CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qserv/images
+
 e2e: $(READY) ## tests on a real Kubernetes: KUBECONFIG, or a cluster made with kind
-	@$(BIN)/pytest e2e -c e2e/pytest.ini $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory images PREFIX=localhost/qserv ARCHIVES=$(IMAGE_CACHE)
+	@QSERV_E2E_IMAGES=$(IMAGE_CACHE) $(BIN)/pytest e2e -c e2e/pytest.ini $(PYTEST_ARGS)
 
 crds: $(READY) ## write crds/ anew from the operator's models
 	@$(BIN)/python -m qserv_operator.crd
