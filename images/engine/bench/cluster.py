@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pymysql
@@ -102,3 +103,17 @@ def await_true(happened: Callable[[], bool], otherwise: str) -> None:
         if time.monotonic() > deadline:
             raise RuntimeError(otherwise)
         time.sleep(POLL)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on which nothing listens now, all different."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in held:
+            each.bind((local.HOST, 0))
+        return [int(each.getsockname()[1]) for each in held]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((local.HOST, port)) == 0

@@ -29,7 +29,7 @@ class Result:
 class Results:
     """Collects results and prints each as it comes."""
 
-    console: Console = field(default_factory=Console)
+    console: Console = field(default_factory=lambda: Console(width=140, highlight=False))
     found: list[Result] = field(default_factory=list)
 
     def add(self, name: str, value: float, unit: str, goal: str | None = None) -> None:

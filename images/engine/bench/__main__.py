@@ -1,0 +1,107 @@
+"""``python -m bench``: measure, print, and write ``build/bench.json``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench import chunkcost, lookups, mariadb, neighbours, rows, scans, surveys
+from bench.cluster import Cluster, running
+from bench.results import Results
+from bench.surveys import DENSE, FULL, NARROW, QUICK, WIDE, Sizes, Survey
+
+PARTS = ("load", "scans", "mariadb", "lookups", "neighbours", "rows", "chunks")
+LOAD_GOAL = ">= 400,000"
+
+
+def main() -> int:
+    arguments = _arguments()
+    sizes = QUICK if arguments.quick else FULL
+    results = Results()
+    with ExitStack() as stack:
+        folder = arguments.folder or Path(stack.enter_context(TemporaryDirectory(prefix="qserv-bench-")))
+        if set(arguments.only) - {"chunks"}:
+            _cluster(results, stack, folder, sizes, set(arguments.only))
+        if "chunks" in arguments.only:
+            results.section("What a chunk costs")
+            chunkcost.measure(results, folder)
+    results.write(arguments.out)
+    missed = [result.name for result in results.found if result.met is False]
+    results.console.print(f"\n{arguments.out}: {len(results.found)} results, {len(missed)} goals missed")
+    return 0
+
+
+def _cluster(results: Results, stack: ExitStack, folder: Path, sizes: Sizes, parts: set[str]) -> None:
+    """All that is measured on one local cluster with the surveys loaded."""
+    results.console.print(f"synthetic surveys: {sizes.objects:,} objects")
+    found = surveys.make(folder / "surveys", sizes)
+    cluster = stack.enter_context(running(folder / "cluster"))
+    results.section("Load: three workers, two replicas, with overlap")
+    for name, survey in found.items():
+        _load(results, cluster, name, survey)
+    if "scans" in parts:
+        results.section("Full scans beside bare DuckDB")
+        scans.beside_duckdb(results, cluster, NARROW, "Object", sizes.rounds)
+        scans.beside_duckdb(results, cluster, WIDE, "Object", sizes.rounds)
+    if "lookups" in parts:
+        results.section("One object, one place")
+        lookups.measure(results, cluster, NARROW, sizes.lookups)
+    if "neighbours" in parts:
+        results.section("Neighbours beside a KD-tree")
+        neighbours.measure(results, cluster, NARROW, sizes.rounds)
+        neighbours.measure(results, cluster, DENSE, sizes.rounds)
+    if parts & {"mariadb", "rows"}:
+        _beside_mariadb(results, stack, cluster, folder, found, sizes, parts)
+
+
+def _load(results: Results, cluster: Cluster, name: str, survey: Survey) -> None:
+    loaded = cluster.load(survey.path)
+    count = sum(table.rows for table in loaded.tables)
+    columns = len(survey.spec.tables[0].columns or ())
+    goal = LOAD_GOAL if name == NARROW else None
+    results.add(f"{name}: {count:,} rows, objects of {columns} columns", count / loaded.seconds, "rows/s", goal)
+
+
+def _beside_mariadb(
+    results: Results,
+    stack: ExitStack,
+    cluster: Cluster,
+    folder: Path,
+    found: dict[str, Survey],
+    sizes: Sizes,
+    parts: set[str],
+) -> None:
+    if not mariadb.installed():
+        results.console.print("mariadb-server is not installed: nothing is measured beside it")
+        return
+    socket = stack.enter_context(mariadb.private_server())
+    peer = stack.enter_context(mariadb.connect(socket))
+    for name in (NARROW, WIDE):
+        surveys.copy_to_mariadb(peer, found[name], "Object", cluster.main_files(name, "Object"), folder)
+    if "rows" in parts:
+        results.section("A large result to a client")
+        rows.measure(results, cluster, socket, NARROW, sizes.rows_sent, sizes.rounds)
+    if "mariadb" in parts:
+        results.section("Full scans beside MariaDB's MyISAM, for each core")
+        both = (peer, mariadb.pid(socket))
+        scans.beside_mariadb(results, cluster, both, NARROW, "Object", sizes.rounds)
+        scans.beside_mariadb(results, cluster, both, WIDE, "Object", sizes.rounds)
+        scans.cold_reads(results, cluster, both, socket.parent / "data", WIDE, "Object")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small data: minutes instead of half an hour")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="these parts alone")
+    parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
+    parser.add_argument(
+        "--folder", type=Path, help="where data is made, and kept for the next run (default: temporary)"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
