@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -128,8 +128,7 @@ def cluster_status(home: HomeOption = None) -> None:
 
     from qserv.cli import connect, show
 
-    with told():
-        client = connect.controller(home_of(home))
+    with told(), closing(connect.controller(home_of(home))) as client:
         show.status(client.status(), Console())
 
 
@@ -149,8 +148,10 @@ def load_command(
     console = Console(stderr=True)
     with told():
         wanted = read_spec(spec)
-        client = connect.controller(home_of(home))
-        with show.load_progress(wanted.database, console) as report:
+        with (
+            closing(connect.controller(home_of(home))) as client,
+            show.load_progress(wanted.database, console) as report,
+        ):
             outcome = Load(client, wanted, spec.resolve().parent, append=append, report=report).run()
         show.loaded(outcome, console)
 
@@ -170,14 +171,11 @@ def sql_command(
     with told():
         if form not in list(sql.Form):
             raise Conflict(f"--format {form}: choose one of {', '.join(sql.Form)}")
-        client = sql.Client(connect.czar(home_of(home)), database)
-        try:
+        with closing(sql.Client(connect.czar(home_of(home)), database)) as client:
             if statement is None:
                 sql.prompt(client, sql.Form(form))
             else:
                 sql.run(client, statement, sql.Form(form), output)
-        finally:
-            client.close()
 
 
 @app.command("synth")
@@ -239,7 +237,8 @@ def account_set(
             grants=tuple(grant) if grant is not None else None,
             admin=admin,
         )
-        connect.controller(home_of(home)).set_account(name, wish)
+        with closing(connect.controller(home_of(home))) as client:
+            client.set_account(name, wish)
 
 
 @account_app.command("list")
@@ -249,8 +248,8 @@ def account_list(home: HomeOption = None) -> None:
 
     from qserv.cli import connect, show
 
-    with told():
-        show.accounts(connect.controller(home_of(home)).accounts(), Console())
+    with told(), closing(connect.controller(home_of(home))) as client:
+        show.accounts(client.accounts(), Console())
 
 
 @account_app.command("remove")
@@ -258,8 +257,8 @@ def account_remove(name: str, home: HomeOption = None) -> None:
     """Remove an account."""
     from qserv.cli import connect
 
-    with told():
-        connect.controller(home_of(home)).remove_account(name)
+    with told(), closing(connect.controller(home_of(home))) as client:
+        client.remove_account(name)
 
 
 @app.command("czar", context_settings=PROCESS)

@@ -66,6 +66,8 @@ def known(run: Path, name: str) -> Process | None:
 
 def start(run: Path, logs: Path, name: str, command: str, environment: Mapping[str, str]) -> Process:
     """Start ``qserv <command>`` in a session of its own, configured by its environment."""
+    for former in _children.values():
+        former.poll()
     clean = {key: value for key, value in os.environ.items() if not key.startswith("QSERV_")}
     with (logs / f"{name}.log").open("ab") as log:
         child = subprocess.Popen(
