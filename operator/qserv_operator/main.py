@@ -17,7 +17,7 @@ import signal
 import socket
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import kopf
 import structlog
@@ -212,21 +212,30 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     await asyncio.wait([stopping, elected], return_when=asyncio.FIRST_COMPLETED)
     elected.cancel()
     if leading.is_set() and not stop.is_set():
-        marks = Marks(Reconciler(kube, leads=lease.leads, metrics=metrics))
+        await _watch(settings, Marks(Reconciler(kube, leads=lease.leads, metrics=metrics)), stop)
+    alive.clear()
+    await give_back(lease, holding)
+    stopping.cancel()
+    await server.cleanup()
+
+
+async def _watch(settings: Settings, marks: Marks, stop: asyncio.Event) -> None:
+    """Watches until ``stop``. A defect of the watching is told, and ends the program in order."""
+    try:
         await kopf.operator(
             registry=handlers(marks),
             settings=kopf_settings(),
+            identity=cast("Any", settings.identity),  # the name of its type is not public
             standalone=True,
             clusterwide=not settings.watch,
             namespaces=settings.watch,
             stop_flag=stop,
         )
+    except Exception:
+        log.exception("watching ended")
+    finally:
         stop.set()
         await marks.close()
-    alive.clear()
-    await give_back(lease, holding)
-    stopping.cancel()
-    await server.cleanup()
 
 
 async def _main(settings: Settings) -> None:
