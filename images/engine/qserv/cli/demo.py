@@ -104,9 +104,8 @@ def _show(place: Home, console: Console) -> None:
     with console.status("starting a cluster") as spinner:
         local.up(place, workers=3, ports=local.Ports(), tell=spinner.update)
     console.print("A cluster is up: one czar, one replication controller, three workers, each a process of its own.\n")
-    with TemporaryDirectory(prefix="qserv-demo-data-") as folder:
-        for catalog in write_demo(Path(folder)):
-            _load(place, catalog, console)
+    for catalog in write_demo(place.path / "demo-data"):
+        _load(place, catalog, console)
     client = sql.Client(connect.czar(place), None)
     try:
         for number, question in enumerate(QUESTIONS, start=1):

@@ -202,7 +202,7 @@ class Preparer:
             wish.transaction,
             parts,
             stored_schema(spec, job.kind),
-            spec.key,
+            spec.keys[0] if spec.keys else spec.key,
         )
 
     def _index_writer(self, wish: Prepare, job: _Job, parts: list[pa.Table]) -> StoredFile:
