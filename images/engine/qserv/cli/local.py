@@ -73,13 +73,14 @@ def up(home: Home, workers: int, ports: Ports, tell: Callable[[str], None] = lam
         for member in members:
             _refuse_taken_ports(home, member)
         home.save_facts(facts)
+        started: set[str] = set()
         for member in members:
             tell(f"starting {member.name}")
-            _start(home, member)
+            _start(home, member, started)
             if member.command == "replication":
-                _wait(home, member)
+                _wait(home, member, started)
         for member in members:
-            _wait(home, member)
+            _wait(home, member, started)
         tell("waiting for the workers to register")
         _registered(home, facts)
         _make_account(home, facts)
@@ -220,19 +221,22 @@ def _refuse_taken_ports(home: Home, member: Member) -> None:
                 ) from error
 
 
-def _start(home: Home, member: Member) -> None:
+def _start(home: Home, member: Member, started: set[str]) -> None:
     there = processes.known(home.run, member.name)
     if there is None or not there.alive:
+        started.add(member.name)
         processes.start(home.run, home.logs, member.name, member.command, member.environment)
 
 
-def _wait(home: Home, member: Member) -> None:
-    """Wait until a process answers on ``/health``."""
-    process = processes.known(home.run, member.name)
+def _wait(home: Home, member: Member, started: set[str]) -> None:
+    """Wait until a process answers on ``/health``; one that was just ending when it was found is started anew."""
     deadline = time.monotonic() + _UP_SECONDS
     while True:
+        process = processes.known(home.run, member.name)
         if process is None or not process.alive:
-            raise processes.ended_early(process or Process(member.name, 0, ""), home.logs)
+            if member.name in started:
+                raise processes.ended_early(process or Process(member.name, 0, ""), home.logs)
+            _start(home, member, started)
         try:
             if httpx.get(f"http://{HOST}:{member.port}/health", timeout=2.0).is_success:
                 return
