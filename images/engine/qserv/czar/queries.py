@@ -13,15 +13,23 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+
+from sqlalchemy import Connection
 
 from qserv.catalog import logs
 from qserv.catalog.errors import NoSuchQuery, QservError, QueryInterrupted, QueryKilled
-from qserv.catalog.metadata import Account, Metadata, QueryRecord, QueryState
+from qserv.catalog.metadata import Account, Metadata, QueryRecord, QueryState, people
 from qserv.czar import metrics
 from qserv.czar.cancelling import Permit
 from qserv.czar.dispatch import Progress
 
 log = logs.get(__name__)
+
+GATHER = 0.02
+"""Seconds in which entries of the history are gathered before they are written."""
+
+_WRITES = 200
 
 KEPT = 1000
 """Ended queries that a czar remembers by itself."""
@@ -64,7 +72,7 @@ class Queries:
         self._lock = threading.Lock()
         self._running: dict[str, Query] = {}
         self._ended: deque[Query] = deque(maxlen=KEPT)
-        self._history: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._history: queue.SimpleQueue[Callable[[Connection], None] | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self.close_connection: Callable[[int, Account | None], bool] = lambda _connection, _by: False
         metadata.close_queries_of(czar)
@@ -93,7 +101,7 @@ class Queries:
             self._running[query.id] = query
         metrics.RUNNING.inc()
         record = self._record(query)
-        self._history.put(lambda: self._metadata.query_started(record))
+        self._history.put(partial(people.query_started, record=record))
         return query
 
     def end(self, query: Query, error: QservError | None = None) -> None:
@@ -120,8 +128,16 @@ class Queries:
             seconds=round(query.took, 6),
             error=query.error,
         )
-        state, rows, chunks, text = query.state, query.rows, query.progress.chunks, query.error
-        self._history.put(lambda: self._metadata.query_ended(query.id, state, rows, text, chunks))
+        self._history.put(
+            partial(
+                people.query_ended,
+                query=query.id,
+                state=query.state,
+                rows=query.rows,
+                error=query.error,
+                chunks=query.progress.chunks,
+            )
+        )
 
     def running(self, account: Account) -> list[QueryRecord]:
         """The queries that run on any czar, as the account may see them: its own, or all for an administrator."""
@@ -205,13 +221,21 @@ class Queries:
         )
 
     def _write_history(self) -> None:
-        while (write := self._history.get()) is not None:
+        """Write what gathered, in one transaction: many short queries cost the metadata little."""
+        ended = False
+        while not ended:
+            writes = [self._history.get()]
+            self._closing.wait(GATHER)
+            while not self._history.empty() and len(writes) < _WRITES:
+                writes.append(self._history.get())
+            ended = None in writes
+            wanted = [write for write in writes if write is not None]
             try:
-                write()
+                self._metadata.write(partial(_write_all, wanted))
             except QservError as error:
-                log.warning("a query's history could not be written", error=error.message)
+                log.warning("the history of queries could not be written", error=error.message, lost=len(wanted))
             except Exception:
-                log.exception("a query's history could not be written")
+                log.exception("the history of queries could not be written", lost=len(wanted))
 
     def _watch(self) -> None:
         while not self._closing.wait(TICK):
@@ -235,3 +259,8 @@ class Queries:
             item.permit.revoke(QueryKilled("Query execution was interrupted"))
         if query is None:
             self.close_connection(connection, None)
+
+
+def _write_all(writes: list[Callable[[Connection], None]], connection: Connection) -> None:
+    for write in writes:
+        write(connection)

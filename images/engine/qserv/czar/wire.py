@@ -32,9 +32,11 @@ class WatchedReader(asyncio.StreamReader):
         super().set_exception(exc)
         self._tell()
 
-    def unread(self) -> int:
-        """Bytes that came and were not read."""
-        return len(self._buffer)  # type: ignore[attr-defined]
+    def take_unread(self) -> bytes:
+        """Bytes that came and were not read; they count as read now."""
+        found = bytes(self._buffer)  # type: ignore[attr-defined]
+        self._buffer.clear()  # type: ignore[attr-defined]
+        return found
 
     def _tell(self) -> None:
         if self.on_close is not None:
@@ -100,17 +102,24 @@ class Wire:
         await self.drain()
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
-        """Go on in TLS. Bytes that came in clear after the request are a sign of tampering.
+        """Go on in TLS. Clients begin it right after they asked for it, so what came already is given to TLS.
 
         Raises
         ------
         DisconnectedError
             Where the handshake fails.
         """
-        if self.reader.unread():
-            raise DisconnectedError("bytes in clear came before TLS began")
+        transport, unread = self.writer.transport, self.reader.take_unread()
+        shaking = asyncio.ensure_future(self.writer.start_tls(context))
         try:
-            await self.writer.start_tls(context)
+            while unread and not shaking.done():
+                await asyncio.sleep(0)
+                tls = transport.get_protocol()
+                if isinstance(tls, asyncio.BufferedProtocol):
+                    # Its connection_made was scheduled before this, and so comes first.
+                    asyncio.get_running_loop().call_soon(_feed, tls, unread)
+                    break
+            await shaking
         except (OSError, ssl.SSLError) as error:
             raise DisconnectedError("the TLS handshake failed") from error
 
@@ -120,3 +129,12 @@ class Wire:
     def abort(self) -> None:
         """Close at once, whatever was not sent yet."""
         self.writer.transport.abort()
+
+
+def _feed(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
+    while data:
+        room = memoryview(protocol.get_buffer(len(data)))
+        size = min(len(room), len(data))
+        room[:size] = data[:size]
+        protocol.buffer_updated(size)
+        data = data[size:]

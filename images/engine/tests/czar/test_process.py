@@ -8,7 +8,9 @@ import ipaddress
 import json
 import os
 import signal
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -130,6 +132,27 @@ def test_tls(cluster: Cluster, certificate: Path) -> None:
         assert raised.value.args[0] == 1045
         answer = httpx.get(f"https://127.0.0.1:{ports.http}/health", verify=trusted)
         assert answer.json() == {"status": "ok"}
+
+
+def test_tls_that_comes_with_its_request(cluster: Cluster, certificate: Path) -> None:
+    """The first bytes of TLS may come in one piece with the request for it."""
+    trusted = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
+    with (
+        running_czar(tls_settings(cluster, certificate)) as ports,
+        contextlib.closing(socket.create_connection(("127.0.0.1", ports.mysql), timeout=30)) as raw,
+    ):
+        size = int.from_bytes(raw.recv(4)[:3], "little")
+        assert raw.recv(size)[0] == 10
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = trusted.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        request = struct.pack("<IIB23x", 0x0008_8A00, 1 << 24, 45)
+        raw.sendall(len(request).to_bytes(3, "little") + b"\1" + request + outgoing.read())
+        incoming.write(raw.recv(65536))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        assert tls.version() is not None
 
 
 def test_connections_are_limited(cluster: Cluster) -> None:
