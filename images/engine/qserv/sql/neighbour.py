@@ -4,7 +4,7 @@ The sky is cut into bands of declination of height ``h``, and each band into cel
 when each is ``w`` wide where the band is narrowest. A row of the second table lies in one cell. A row of the first is
 repeated for each cell that comes within the radius: bands from ``dec - r`` to ``dec + r``, and in each the cells within
 ``asin(sin r / cos dec)`` of its right ascension, around 0/360 too; all of them where the circle holds a pole. Then
-``(host chunk, band, cell)`` are equal for each pair exactly once, whichever chunk its second row was stored beside.
+the host chunk and the number of band and cell are equal for each pair exactly once, whichever chunk its second row was stored beside.
 
 Candidates are told apart by the square of the chord between them, a few multiplications: below the radius for certain,
 above it for certain, or too near to say, when the user's own predicate decides.
@@ -29,6 +29,10 @@ DEFAULT_DENSITY = 100_000.0
 _SIZES = (1.05, 1.5, 2.1, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 _CANDIDATE_COST = 0.2
 """Of comparing a candidate, where repeating a row for a cell costs 1; measured, see :func:`cell_size`."""
+
+
+_BAND = 1 << 32
+"""More than the cells of any band, so that a band and a cell are one number."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,8 @@ class Cells:
         ra, decl = _position(self.near.second)
         band, columns = self._name("band"), self._columns(self._name("band"))
         inner = f"SELECT *, {self._vector(ra, decl)}, {self._band(decl)} AS {band} FROM {rows} AS n"
-        cell = f"least(CAST(floor(qserv_wrap({ra}) / 360 * {columns}) AS BIGINT), {columns} - 1)"
+        column = f"least(CAST(floor(qserv_wrap({ra}) / 360 * {columns}) AS BIGINT), {columns} - 1)"
+        cell = f"({band} * {_BAND} + {column})"
         return f"(SELECT *, {cell} AS {self._name('cell')} FROM ({inner}) AS n)"
 
     def first(self, rows: str) -> str:
@@ -171,13 +176,14 @@ class Cells:
             f"SELECT *, unnest({whole}) AS {self._name('cell')} FROM (SELECT *, {edges} FROM ({counted}) AS n) AS n"
         )
         cell = self._name("cell")
-        return f"(SELECT * REPLACE ((({cell} % {count}) + {count}) % {count} AS {cell}) FROM ({repeated}) AS n)"
+        number = f"{band} * {_BAND} + (({cell} % {count}) + {count}) % {count}"
+        return f"(SELECT * REPLACE (({number}) AS {cell}) FROM ({repeated}) AS n)"
 
     @property
     def predicates(self) -> list[str]:
         """What joins a pair: its cell, and its separation (instead of the user's predicate alone)."""
         one, other = self.near.first.sql_name, self.near.second.sql_name
-        same = [f"{one}.{self._name(each)} = {other}.{self._name(each)}" for each in ("band", "cell")]
+        same = f"{one}.{self._name('cell')} = {other}.{self._name('cell')}"
         steps = [f"({one}.{self._name(axis)} - {other}.{self._name(axis)})" for axis in "xyz"]
         chord = f"({' + '.join(f'{step} * {step}' for step in steps)})"
         angle = radians(self.near.radius)
@@ -185,8 +191,9 @@ class Cells:
         # vectors of doubles are right to some 1e-16, which is 1e-16 / r of a chord
         unsure = max(1e-9, 1e-14 / max(angle, 1e-14))
         inner, outer = square * (1 - unsure), square * (1 + unsure) + 1e-31
-        decided = f"WHEN {chord} < {inner!r} THEN true WHEN {chord} > {outer!r} THEN false"
-        return [*same, f"CASE {decided} ELSE {self.near.condition.sql} END"]
+        # CASE alone is sure not to compute the user's predicate where the chord decides
+        decided = f"WHEN {chord} > {outer!r} THEN false WHEN {chord} < {inner!r} THEN true"
+        return [same, f"CASE {decided} ELSE {self.near.condition.sql} END"]
 
 
 def _position(relation: Relation) -> tuple[str, str]:
