@@ -4,7 +4,8 @@ The sky is cut into bands of declination of height ``h``, and each band into cel
 when each is ``w`` wide where the band is narrowest. A row of the second table lies in one cell. A row of the first is
 repeated for each cell that comes within the radius: bands from ``dec - r`` to ``dec + r``, and in each the cells within
 ``asin(sin r / cos dec)`` of its right ascension, around 0/360 too; all of them where the circle holds a pole. Then
-the host chunk and the number of band and cell are equal for each pair exactly once, whichever chunk its second row was stored beside.
+the host chunk and the number of band and cell are equal for each pair exactly once, whichever chunk its second row was
+stored beside.
 
 Candidates are told apart by the square of the chord between them, a few multiplications: below the radius for certain,
 above it for certain, or too near to say, when the user's own predicate decides.
