@@ -186,9 +186,7 @@ def _pod(item: Object) -> PodFact:
     meta, status = item["metadata"], item.get("status") or {}
     conditions = {found["type"]: found for found in status.get("conditions") or ()}
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    waiting = [
-        found["state"]["waiting"].get("reason", "") for found in containers if "waiting" in found.get("state", {})
-    ]
+    waiting = [_waiting(found.get("state") or {}) for found in containers]
     scheduled = conditions.get("PodScheduled", {})
     return PodFact(
         name=meta["name"],
@@ -205,6 +203,13 @@ def _pod(item: Object) -> PodFact:
         created=seconds(meta.get("creationTimestamp")) or 0.0,
         domain=(meta.get("annotations") or {}).get(DOMAIN_ANNOTATION),
     )
+
+
+def _waiting(state: Object) -> str:
+    """Why a container does not run; one that has just failed is on its way to be held back."""
+    if (state.get("terminated") or {}).get("exitCode"):
+        return "CrashLoopBackOff"
+    return str((state.get("waiting") or {}).get("reason", ""))
 
 
 def _claims(kube: Kube, identity: Identity, labels: str) -> tuple[list[Object], dict[str, Object]]:

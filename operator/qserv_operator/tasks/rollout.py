@@ -2,8 +2,8 @@
 
 The order is that of :class:`~qserv_operator.names.Component`: the metadata's server, the replication controllers (the
 one that leads brings the metadata's schema to its version), workers, czars. A kind's new template is put into its
-StatefulSet only when the kinds before it run theirs, so an upgrade is never half done in the wrong order, whoever is
-killed meanwhile: where it stands is seen from the pods themselves.
+StatefulSet only when the kinds before it run theirs (or when it never ran well itself), so an upgrade is never half
+done in the wrong order, whoever is killed meanwhile: where it stands is seen from the pods themselves.
 
 The first pod of a new template is the canary: it must become ready, and a worker must also answer fixed chunk queries
 with the same checksums as a replica. If it fails, the former template (which Kubernetes keeps in its revisions) is put
@@ -105,7 +105,7 @@ def _target(fact: SetFact | None, wanted: Object, status: RolloutStatus, *, hold
         return wanted, False
     if status.failed == template_hash(wanted):
         return fact.revisions.get(status.good, fact.template), True
-    if hold and fact.hash != template_hash(wanted):
+    if hold and status.good and fact.hash != template_hash(wanted):
         return fact.template, False
     return wanted, False
 
