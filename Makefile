@@ -81,5 +81,13 @@ e2e: $(READY) ## tests on a real Kubernetes: KUBECONFIG, or a cluster made with 
 crds: $(READY) ## write crds/ anew from the operator's models
 	@$(BIN)/python -m qserv_operator.crd
 
+docs: $(READY) crds ## write the generated pages of docs/ anew
+	@$(BIN)/python -m qserv.cli.reference > docs/reference/command-line.md
+
+charts: $(READY) ## check the charts and pack them into build/charts (needs helm)
+	@mkdir -p build/charts
+	helm lint charts/qserv-operator charts/qserv-cluster
+	helm package --destination build/charts charts/qserv-operator charts/qserv-cluster
+
 clean: ## remove what was made
 	rm -rf build $(VENV)

@@ -34,9 +34,9 @@ class ProcessSettings(BaseSettings):
         description="file with the cluster's secret; one a line, the first is sent, all are taken"
     )
     tls_cert: Path | None = Field(default=None, description="PEM certificate chain; TLS is used wherever it is set")
-    tls_key: Path | None = None
+    tls_key: Path | None = Field(default=None, description="PEM key of the certificate")
     tls_ca: Path | None = Field(default=None, description="PEM authorities by which other processes are known")
-    log_level: str = "INFO"
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     @property
     def reachable(self) -> str:
@@ -77,29 +77,29 @@ class MetadataSettings(ProcessSettings):
 class CzarSettings(MetadataSettings):
     model_config = SettingsConfigDict(env_prefix="QSERV_CZAR_", extra="ignore")
 
-    name: str = "czar-0"
-    mysql_port: int = 4040
-    http_port: int = 4048
-    flight_port: int = 4042
+    name: str = Field(default="czar-0", description="of this czar, among all of the cluster")
+    mysql_port: int = Field(default=4040, description="of MySQL clients; 0: any free one, as for all ports")
+    http_port: int = Field(default=4048, description="of HTTP: queries, health, metrics")
+    flight_port: int = Field(default=4042, description="of Arrow Flight clients")
     result_dir: Path = Field(description="folder for spilled merges and waiting results")
     memory_limit: int = Field(default=1 * GIB, description="bytes that merges may use")
     spill_limit: int = Field(default=20 * GIB, description="bytes on disk that merges and results may use")
-    threads: int = 2
+    threads: int = Field(default=2, description="of merges")
     query_timeout: float = Field(default=24 * 3600, description="seconds after which a query is stopped")
-    max_connections: int = 1000
+    max_connections: int = Field(default=1000, description="of MySQL clients at one time")
 
 
 class WorkerSettings(ProcessSettings):
     model_config = SettingsConfigDict(env_prefix="QSERV_WORKER_", extra="ignore")
 
-    name: str
-    data_dir: Path
-    flight_port: int = 25000
-    http_port: int = 25001
+    name: str = Field(description="of this worker, among all of the cluster")
+    data_dir: Path = Field(description="the folder on its disk")
+    flight_port: int = Field(default=25000, description="of Arrow Flight: czars and other workers")
+    http_port: int = Field(default=25001, description="of HTTP: health, metrics")
     controllers: tuple[str, ...] = Field(description="base URLs of the replication controllers")
     domain: str = Field(default="", description="failure domain, such as a rack; default: the worker itself")
     capacity: int = Field(default=0, description="bytes it may fill; 0: the file system's size")
-    threads: int = 2
+    threads: int = Field(default=2, description="of each lane")
     memory_limit: int = Field(default=2 * GIB, description="bytes that scans may use")
     point_memory_limit: int = Field(default=512 * MIB, description="bytes that point queries may use")
     spill_limit: int = Field(default=50 * GIB, description="bytes on disk that spilling may use")
@@ -109,12 +109,12 @@ class WorkerSettings(ProcessSettings):
 class ReplicationSettings(MetadataSettings):
     model_config = SettingsConfigDict(env_prefix="QSERV_REPLICATION_", extra="ignore")
 
-    name: str = "replication-0"
-    port: int = 25081
+    name: str = Field(default="replication-0", description="of this controller, among all of the cluster")
+    port: int = Field(default=25081, description="of HTTP: REST, health, metrics")
     factor: int = Field(default=2, ge=1, description="copies of each chunk; unmet while there are fewer workers")
     heartbeat: float = Field(default=1.0, description="seconds between a worker's heartbeats")
     suspect_after: float = Field(default=5.0, description="seconds of silence until czars route around a worker")
     lost_after: float = Field(default=600.0, description="seconds of silence until its replicas are made anew")
     bandwidth: int = Field(default=200 * MIB, description="bytes a second that repair may move, in all")
-    parallel_moves: int = 4
+    parallel_moves: int = Field(default=4, description="copies that are made at one time")
     lease: float = Field(default=5.0, description="seconds that a leader's lease lasts")
