@@ -66,7 +66,8 @@ def _option(option: Any) -> str:
 def _settings(kind: type[ProcessSettings], name: str) -> str:
     prefix = kind.model_config.get("env_prefix", "")
     rows = [
-        f"| `{prefix}{key.upper()}` | {field.description or ''} | {_default(field)} |" for key, field in _fields(kind)
+        f"| `{prefix}{key.upper()}` | {field.description or ''} | {_default(field)} |"
+        for key, field in kind.model_fields.items()
     ]
     return "\n".join([f"### `qserv {name}`\n", "| variable | meaning | default |", "|---|---|---|", *rows, ""])
 
