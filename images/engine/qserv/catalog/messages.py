@@ -16,7 +16,7 @@ A worker's Flight service
     ``contribute`` (:class:`Contribute`), ``contribution`` (:class:`ContributionKey`, answers
     :class:`ContributionState`), ``cancel_contribution`` (:class:`ContributionKey`), ``prepare`` (:class:`Prepare`),
     ``fetch`` (:class:`Fetch`), ``discard`` (:class:`Discard`), ``inventory`` and ``verify`` (:class:`Inventory`,
-    :class:`Verify`), ``ping`` (nothing, answers nothing).
+    :class:`Verify`), ``export`` (:class:`Export`), ``restore`` (:class:`Restore`), ``ping`` (nothing, answers nothing).
 
 Errors travel as a Flight error whose ``extra_info`` is a :class:`Failure`; :func:`qserv.catalog.errors.from_code`
 makes the exception of it.
@@ -203,6 +203,22 @@ class Fetch(Message):
     source: str
     files: tuple[tuple[str, str, int], ...] = Field(description="path, sha256, bytes")
     bandwidth: int = Field(default=0, description="bytes a second; 0: unlimited")
+
+
+class Export(Message):
+    """Copy files to a backup, checked by their sums, under the same paths. May be asked again."""
+
+    url: str = Field(description="a folder's absolute path, or s3://bucket/prefix")
+    files: tuple[tuple[str, str, int], ...] = Field(description="path, sha256, bytes")
+    bandwidth: int = Field(default=0, description="bytes a second; 0: unlimited")
+
+
+class Restore(Message):
+    """Copy files from a backup, checked by their sums. What is here whole is not copied again."""
+
+    url: str
+    files: tuple[tuple[str, str, str, int], ...] = Field(description="path there, path here, sha256, bytes")
+    bandwidth: int = 0
 
 
 class Discard(Message):

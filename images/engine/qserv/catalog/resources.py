@@ -18,6 +18,8 @@ from qserv.catalog.spec import FamilySpec, Name, TableSpec
 PREFIX = "/api/v1"
 
 TransactionState = Literal["started", "committing", "committed", "aborting", "aborted"]
+BackupKind = Literal["export", "import"]
+BackupState = Literal["running", "cancelling", "done", "failed", "cancelled"]
 ContributionStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -229,3 +231,29 @@ class IndexView(View):
     index_partitions: int
     workers: dict[str, str]
     partitions: tuple[IndexPartition, ...]
+
+
+class BackupWish(Rest):
+    """``url``: the absolute path of a folder that the controller and all workers share, or ``s3://bucket/prefix``."""
+
+    kind: BackupKind
+    url: str = Field(min_length=1, max_length=4096)
+    databases: tuple[Name, ...] = Field(default=(), description="none: all")
+
+
+class BackupView(View):
+    """An export or import and its progress; files that were there already count as done."""
+
+    id: int
+    kind: BackupKind
+    url: str
+    databases: tuple[str, ...]
+    state: BackupState
+    files: int
+    bytes: int
+    total_files: int
+    total_bytes: int
+    failure: Failure | None = None
+    started: float
+    ended: float | None = None
+    eta_seconds: float | None = None

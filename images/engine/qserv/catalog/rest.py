@@ -23,6 +23,8 @@ from qserv.catalog.resources import (
     PREFIX,
     AccountView,
     AccountWish,
+    BackupView,
+    BackupWish,
     CanaryAnswer,
     ContributionView,
     ContributionWish,
@@ -174,6 +176,20 @@ class Controller:
         """The workers that hold, or are to hold, units of a table; new units are placed."""
         wish = UnitsWish(table=table, kind=kind, numbers=tuple(numbers))
         return self._ask(UnitsAnswer, "POST", f"/transactions/{transaction}/units", wish)
+
+    def start_backup(self, wish: BackupWish) -> BackupView:
+        """Begin an export or import, or find the same one that is under way; ask :meth:`backup` how far it is."""
+        return self._ask(BackupView, "POST", "/backups", wish)
+
+    def backups(self) -> tuple[BackupView, ...]:
+        return self._ask_all(BackupView, "/backups")
+
+    def backup(self, backup: int) -> BackupView:
+        return self._ask(BackupView, "GET", f"/backups/{backup}")
+
+    def cancel_backup(self, backup: int) -> BackupView:
+        """Have it stop. A cancelled export goes on when it is asked for again; a cancelled import leaves nothing."""
+        return self._ask(BackupView, "DELETE", f"/backups/{backup}")
 
     def _ask(
         self, answer: type[Model], method: str, path: str, body: BaseModel | dict[str, Any] | None = None

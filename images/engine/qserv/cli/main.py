@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -154,6 +154,35 @@ def load_command(
         ):
             outcome = Load(client, wanted, spec.resolve().parent, append=append, report=report).run()
         show.loaded(outcome, console)
+
+
+BackupPlace = Annotated[
+    str, typer.Argument(help="Absolute path of a folder that controller and workers share, or s3://bucket/prefix.")
+]
+Databases = Annotated[list[str] | None, typer.Option("--database", "-d", help="Default: all. May be repeated.")]
+
+
+@app.command("export")
+def export_command(place: BackupPlace, home: HomeOption = None, database: Databases = None) -> None:
+    """Copy the catalog to a backup. Asked again, it goes on, or adds what is new."""
+    _backup("export", place, home, database)
+
+
+@app.command("import")
+def import_command(place: BackupPlace, home: HomeOption = None, database: Databases = None) -> None:
+    """Restore a catalog from a backup, into a cluster of any size. Asked again, it goes on."""
+    _backup("import", place, home, database)
+
+
+def _backup(kind: Literal["export", "import"], place: str, home: Path | None, database: list[str] | None) -> None:
+    from rich.console import Console
+
+    from qserv.catalog.resources import BackupWish
+    from qserv.cli import backup, connect
+
+    with told():
+        wish = BackupWish(kind=kind, url=backup.place(place), databases=tuple(database or ()))
+        backup.follow(connect.controller(home_of(home)), wish, Console(stderr=True))
 
 
 @app.command("sql")

@@ -8,6 +8,7 @@ from what stands in the metadata, so one that takes over goes on where the other
 * ``commit``: commits, aborts, what they leave to be removed (``committing``);
 * ``adopt``: what workers that came back bring (``adoption``);
 * ``repair``: missing copies, balance, drains; ``collect``: files to remove (``repair``);
+* ``backup``: exports and imports (``backup``);
 * ``measure``: what the metrics say of chunks and workers.
 """
 
@@ -27,11 +28,14 @@ from qserv.catalog.settings import ReplicationSettings
 from qserv.catalog.trust import Trust
 from qserv.replication import metrics
 from qserv.replication.adoption import Adoption
+from qserv.replication.backup import Backups
 from qserv.replication.calls import Calls
 from qserv.replication.canary import Canary
 from qserv.replication.catalog import CatalogService
 from qserv.replication.committing import Committing
 from qserv.replication.contributing import Contributing
+from qserv.replication.exporting import Exporting
+from qserv.replication.importing import Importing
 from qserv.replication.ingest import Ingest
 from qserv.replication.leader import Leader
 from qserv.replication.placer import Placer
@@ -47,6 +51,7 @@ _COMMIT_SECONDS = 0.1
 _ADOPT_SECONDS = 0.5
 _REPAIR_SECONDS = 0.5
 _COLLECT_SECONDS = 1.0
+_BACKUP_SECONDS = 0.2
 _MEASURE_SECONDS = 5.0
 
 
@@ -86,6 +91,13 @@ class Controller:
             parallel=settings.parallel_moves,
         )
         self.adoption = Adoption(metadata, self.leader, self.registry, self.calls)
+        self.backups = Backups(
+            metadata,
+            self.leader,
+            self.calls,
+            Exporting(metadata, self.registry, self.calls, self.runtime, self.cluster),
+            Importing(metadata, self.leader, self.registry, self.calls, self.placer, self.runtime),
+        )
         self.canary = Canary(metadata, self.registry, self.calls)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -161,6 +173,7 @@ class Controller:
             "adopt": lambda: self._loop(self.adoption.step, _ADOPT_SECONDS),
             "repair": lambda: self._loop(self.repair.step, _REPAIR_SECONDS),
             "collect": lambda: self._loop(self.repair.collect, _COLLECT_SECONDS),
+            "backup": lambda: self._loop(self.backups.step, _BACKUP_SECONDS),
             "measure": lambda: self._loop(self._measure, _MEASURE_SECONDS),
             "commit": lambda: self._loop(self.committing.step, _COMMIT_SECONDS),
         }

@@ -10,6 +10,8 @@ from qserv.catalog.messages import Heartbeat, HeartbeatAnswer
 from qserv.catalog.resources import (
     AccountView,
     AccountWish,
+    BackupView,
+    BackupWish,
     CanaryAnswer,
     ContributionView,
     ContributionWish,
@@ -195,3 +197,23 @@ def cancel_contribution(controller: Leading, transaction: int, name: str) -> Con
 @router.post("/transactions/{transaction}/units")
 def place_units(controller: Leading, transaction: int, wish: UnitsWish) -> UnitsAnswer:
     return controller.placer.units(transaction, wish, controller.runtime().factor)
+
+
+@router.post("/backups")
+def start_backup(controller: Leading, wish: BackupWish) -> BackupView:
+    return controller.backups.start(wish)
+
+
+@router.get("/backups")
+def list_backups(controller: Leading) -> list[BackupView]:
+    return controller.backups.all()
+
+
+@router.get("/backups/{backup}")
+def get_backup(controller: Leading, backup: int) -> BackupView:
+    return controller.backups.one(backup)
+
+
+@router.delete("/backups/{backup}")
+def cancel_backup(controller: Leading, backup: int) -> BackupView:
+    return controller.backups.cancel(backup)

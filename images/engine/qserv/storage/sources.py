@@ -94,7 +94,7 @@ def _expand_s3(url: str, kind: Format) -> list[str]:
         return [url]
     fixed = f"{pattern.rstrip('/')}/dataset" if kind is Format.HATS else _fixed_folder(pattern)
     try:
-        listed = _s3().get_file_info(pafs.FileSelector(fixed, recursive=True, allow_not_found=True))
+        listed = object_store().get_file_info(pafs.FileSelector(fixed, recursive=True, allow_not_found=True))
     except OSError as error:
         raise Unavailable(f"{url}: the object store cannot be listed: {error}") from error
     files = [info.path for info in listed if info.type is pafs.FileType.File]
@@ -220,7 +220,7 @@ def _broken(url: str, have: int, total: int | None, why: str) -> DataError | Una
     return DataError(f"{shown(url)}: only {have}{of} bytes came: {why}")
 
 
-def _s3() -> pafs.S3FileSystem:
+def object_store() -> pafs.S3FileSystem:
     """The object store that the environment names, by the AWS tools' own variables."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if not endpoint:
@@ -237,7 +237,7 @@ def _copy_s3(url: str, target: BinaryIO) -> None:
     parts = urlsplit(url)
     path = f"{parts.netloc}{unquote(parts.path)}"
     try:
-        store = _s3()
+        store = object_store()
         info = store.get_file_info(path)
         if info.type is not pafs.FileType.File:
             raise DataError(f"{url}: there is no such object")

@@ -17,15 +17,18 @@ from qserv.catalog.messages import (
     Contribute,
     ContributionKey,
     Discard,
+    Export,
     Fetch,
     Inventory,
     Message,
     Prepare,
+    Restore,
     Verify,
 )
 from qserv.catalog.rest import Controller
 from qserv.catalog.settings import WorkerSettings
 from qserv.catalog.trust import Trust
+from qserv.worker.backups import Backups
 from qserv.worker.contributions import Contributions
 from qserv.worker.http import HttpPort
 from qserv.worker.identity import Disk
@@ -88,6 +91,7 @@ class Worker:
         self._lookups = Lookups(self._store)
         self._files = FileSource(self._store)
         self._copier = closed_by(parts, Copier(self._store, peers.client))
+        self._backups = closed_by(parts, Backups(self._store))
         http = closed_by(
             parts,
             HttpPort(settings.host, settings.http_port, trust, ready=lambda: self.ready, running=lambda: self.running),
@@ -140,6 +144,7 @@ class Worker:
         """Stop queries and contributions, and end; committed files stay, staged rows are void."""
         self._stopping.set()
         self._copier.stop()
+        self._backups.stop()
         self._parts.close()
         log.info("ended", name=self._settings.name)
 
@@ -170,6 +175,8 @@ class Worker:
             "cancel_contribution": _does(ContributionKey, self._contributions.cancel),
             "prepare": _answers(Prepare, self._preparer.prepare),
             "fetch": _does(Fetch, self._copier.fetch),
+            "export": _does(Export, self._backups.export),
+            "restore": _does(Restore, self._backups.restore),
             "discard": _does(Discard, self._discard),
             "inventory": _answers(Inventory, lambda wish: self._files.inventory(wish.prefix)),
             "verify": _answers(Verify, self._files.verify),

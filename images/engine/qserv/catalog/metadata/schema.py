@@ -219,6 +219,22 @@ move = _table(
     Column("started", Double, nullable=False),
 )
 
+backup = _table(
+    "backup",
+    Column("id", _ID, primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("databases", JSON, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("total_files", BigInteger, nullable=False),
+    Column("total_bytes", BigInteger, nullable=False),
+    Column("failure", JSON, nullable=True),
+    Column("started", Double, nullable=False),
+    Column("ended", Double, nullable=True),
+)
+
 account = _table(
     "account",
     Column("name", String(128), primary_key=True),

@@ -124,6 +124,11 @@ def files_of(connection: Connection, identifiers: Iterable[int]) -> list[FileRow
     ]
 
 
+def every_file(connection: Connection) -> list[FileRow]:
+    """All committed files."""
+    return files_where(connection, schema.file.c.version.is_not(None))
+
+
 def files_of_worker(connection: Connection, worker: int) -> list[FileRow]:
     """All committed files that a worker is to hold."""
     r = schema.replica.c

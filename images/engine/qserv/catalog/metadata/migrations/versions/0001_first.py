@@ -41,6 +41,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_account")),
     )
     _create(
+        "backup",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("databases", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("files", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("total_files", sa.BigInteger(), nullable=False),
+        sa.Column("total_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("failure", sa.JSON(), nullable=True),
+        sa.Column("started", sa.Double(), nullable=False),
+        sa.Column("ended", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_backup")),
+    )
+    op.create_index(op.f("ix_backup_state"), "backup", ["state"], unique=False)
+    _create(
         "family",
         sa.Column("id", _ID, nullable=False),
         sa.Column("stripes", sa.Integer(), nullable=False),
