@@ -21,6 +21,7 @@ from qserv.catalog.spec import Format, SourceSpec
 from qserv.storage.cast import cast_rows
 from qserv.storage.csvfile import CsvFile
 from qserv.storage.fitsfile import FitsFile
+from qserv.storage.hats import MADE_COLUMNS
 from qserv.storage.origin import Origin
 from qserv.storage.schema import infer_columns
 from qserv.storage.sources import LocalFile, localized
@@ -93,6 +94,8 @@ def open_rows(
             if raw.schema is None:
                 raise SpecError(f"{file.name}: a {source.format} file does not tell its types: declare 'columns'")
             columns = infer_columns(raw.schema)
+            if source.format is Format.HATS:
+                columns = tuple(column for column in columns if column.name not in MADE_COLUMNS)
         yield Rows(raw, tuple(columns), file.size, batch_bytes)
 
 

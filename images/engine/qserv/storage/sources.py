@@ -23,6 +23,7 @@ import pyarrow.fs as pafs
 
 from qserv.catalog.errors import DataError, Unavailable
 from qserv.catalog.spec import Format, SourceSpec
+from qserv.storage import hats
 
 _PIECE = 1 << 20
 _TRIES = 5
@@ -53,7 +54,7 @@ def expand(source: SourceSpec, base: Path) -> tuple[str, ...]:
     for pattern in source.paths:
         scheme = _scheme(pattern)
         if scheme in ("http", "https"):
-            found.append(pattern)
+            found.extend(_expand_http_hats(pattern) if source.format is Format.HATS else [pattern])
         elif scheme == "s3":
             found.extend(_expand_s3(pattern, source.format))
         else:
@@ -64,7 +65,9 @@ def expand(source: SourceSpec, base: Path) -> tuple[str, ...]:
 def _expand_local(path: str, base: Path, kind: Format) -> list[str]:
     pattern = base / path
     if kind is Format.HATS and pattern.is_dir():
-        matches = [str(found) for found in (pattern / "dataset").rglob("*.parquet") if _is_data(found.name)]
+        below = hats.primary(lambda name: _text(pattern / name))
+        catalog = pattern / below if below is not None else pattern
+        matches = [str(found) for found in (catalog / "dataset").rglob("*.parquet") if hats.is_leaf(str(found))]
     elif pattern.is_dir():
         raise DataError(f"{path}: this is a folder: name its files, such as {path}/*.{kind}")
     else:
@@ -82,9 +85,30 @@ def _matching(pattern: Path) -> Iterator[Path]:
     yield from folder.glob(str(pattern.relative_to(folder)))
 
 
-def _is_data(name: str) -> bool:
-    """HATS keeps summaries beside its leaves: ``_metadata``, ``data_thumbnail.parquet`` and the like."""
-    return not name.startswith((".", "_")) and name != "data_thumbnail.parquet"
+def _text(path: Path) -> str | None:
+    return path.read_text() if path.is_file() else None
+
+
+def _expand_http_hats(url: str) -> list[str]:
+    """The files of a HATS catalog on a web server, which lists no folders: the catalog's own list tells them."""
+    root = url.rstrip("/")
+    try:
+        with httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as client:
+
+            def read(name: str) -> str | None:
+                answer = client.get(f"{root}/{name}")
+                if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN):
+                    return None
+                _refuse_status(f"{root}/{name}", answer)
+                return answer.text
+
+            below = hats.primary(read)
+            root = f"{root}/{below}" if below is not None else root
+            return [f"{root}/{path}" for path in hats.listed(read)]
+    except DataError as error:
+        raise DataError(f"{shown(url)}: {error.message}") from error
+    except httpx.TransportError as error:
+        raise Unavailable(f"{shown(url)}: cannot be fetched: {error}") from error
 
 
 def _expand_s3(url: str, kind: Format) -> list[str]:
@@ -94,17 +118,28 @@ def _expand_s3(url: str, kind: Format) -> list[str]:
         return [url]
     fixed = f"{pattern.rstrip('/')}/dataset" if kind is Format.HATS else _fixed_folder(pattern)
     try:
-        listed = object_store().get_file_info(pafs.FileSelector(fixed, recursive=True, allow_not_found=True))
+        store = object_store()
+        if kind is Format.HATS:
+            below = hats.primary(lambda name: _s3_text(store, f"{pattern.rstrip('/')}/{name}"))
+            fixed = f"{pattern.rstrip('/')}/{below}/dataset" if below is not None else fixed
+        listed = store.get_file_info(pafs.FileSelector(fixed, recursive=True, allow_not_found=True))
     except OSError as error:
         raise Unavailable(f"{url}: the object store cannot be listed: {error}") from error
     files = [info.path for info in listed if info.type is pafs.FileType.File]
     if kind is Format.HATS:
-        files = [path for path in files if path.endswith(".parquet") and _is_data(path.rpartition("/")[2])]
+        files = [path for path in files if hats.is_leaf(path)]
     else:
         files = [path for path in files if Path(path).match(pattern)]
     if not files:
         raise DataError(f"{url}: there is no such object")
     return sorted(f"s3://{path}" for path in files)
+
+
+def _s3_text(store: pafs.S3FileSystem, path: str) -> str | None:
+    if store.get_file_info(path).type is not pafs.FileType.File:
+        return None
+    with store.open_input_stream(path, compression=None) as stream:
+        return bytes(stream.readall()).decode()
 
 
 def _fixed_folder(pattern: str) -> str:
