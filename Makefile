@@ -79,7 +79,8 @@ e2e: $(READY) ## tests on a real Kubernetes: KUBECONFIG, or a cluster made with 
 	@QSERV_E2E_IMAGES=$(IMAGE_CACHE) $(BIN)/pytest e2e -c e2e/pytest.ini $(PYTEST_ARGS)
 
 crds: $(READY) ## write crds/ anew from the operator's models
-	@$(BIN)/python -m qserv_operator.crd
+	@$(BIN)/python -m qserv_operator.crd crds charts/qserv-operator/files/crds
+	@$(BIN)/python -m qserv_operator.reference docs/reference
 
 docs: $(READY) crds ## write the generated pages of docs/ anew
 	@$(BIN)/python -m qserv.cli.reference > docs/reference/command-line.md

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 data=/var/lib/mysql
-server=(mariadbd --no-defaults --datadir="$data" --socket=/run/mysqld/mysqld.sock --pid-file=/run/mysqld/mysqld.pid
+server=(mariadbd --datadir="$data" --socket=/run/mysqld/mysqld.sock --pid-file=/run/mysqld/mysqld.pid
         --bind-address='*' --skip-name-resolve --character-set-server=utf8mb4 --collation-server=utf8mb4_bin)
 
 [ "${1:-mariadbd}" = mariadbd ] || exec "$@"
