@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,13 @@ def left_nothing(cluster: Cluster, database: str) -> None:
     await_true(lambda: not _files(cluster, database), "files of a load that failed stay")
 
 
-def _files(cluster: Cluster, database: str) -> list[Path]:
-    return [path for worker in cluster.workers() for path in (cluster.data(worker) / database).rglob("*.parquet")]
+def _files(cluster: Cluster, database: str) -> list[str]:
+    # glob bears folders that vanish while it looks
+    return [
+        path
+        for each in cluster.workers()
+        for path in glob(f"{cluster.data(each) / database}/**/*.parquet", recursive=True)
+    ]
 
 
 def test_orphans_may_be_dropped_and_are_counted(standing: Cluster, tmp_path: Path) -> None:
