@@ -126,11 +126,11 @@ def left_nothing(cluster: Cluster, database: str) -> None:
 
 
 def _files(cluster: Cluster, database: str) -> list[str]:
-    # glob bears folders that vanish while it looks
+    # unlike Path.rglob, glob bears folders that vanish while it looks
     return [
         path
         for each in cluster.workers()
-        for path in glob(f"{cluster.data(each) / database}/**/*.parquet", recursive=True)
+        for path in glob(f"{cluster.data(each) / database}/**/*.parquet", recursive=True)  # noqa: PTH207
     ]
 
 
