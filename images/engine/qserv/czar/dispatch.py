@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
+from operator import attrgetter
 from typing import Literal, TypeAlias
 
 import pyarrow as pa
@@ -28,9 +30,9 @@ from qserv.catalog.errors import (
     WorkerFailed,
 )
 from qserv.catalog.messages import QuerySource, QueryTask
-from qserv.catalog.model import ChunkFiles, Placement
+from qserv.catalog.model import ChunkFiles, FileKind, Placement
 from qserv.czar.cancelling import Permit
-from qserv.czar.chunks import Assignment, assign, assign_full, names
+from qserv.czar.chunks import Assignment, assign, assign_full
 from qserv.czar.holding import Channel, ChannelClosedError, Held, SpillSpace
 from qserv.czar.lookup import Clients
 from qserv.sql.plan import Leaf
@@ -98,12 +100,9 @@ _Message: TypeAlias = "pa.RecordBatch | pa.Schema | _Failed | _Ended | QservErro
 def task(ask: Ask, assignment: Assignment) -> QueryTask:
     """The message to a worker. Built without validation: it may hold 150,000 chunks, and is made of checked facts."""
     leaf, files = ask.leaf, ask.placement.files
-    cut = [(files.get(s.table.id, {}), s.kind) for s in leaf.sources if s.table.partitioned]
-    none = ChunkFiles()
-    chunks = tuple(
-        (chunk, tuple([names(units.get(chunk, none), kind) for units, kind in cut])) for chunk in assignment.chunks
-    )
-    sparse = {index for index in range(len(cut)) if any(not found[index] for _, found in chunks)}
+    cut = [_names(files.get(s.table.id, {}), s.kind, assignment.chunks) for s in leaf.sources if s.table.partitioned]
+    chunks = tuple(zip(assignment.chunks, zip(*cut, strict=True) if cut else repeat(()), strict=False))
+    sparse = {index for index, found in enumerate(cut) if not all(found)}
     sources, position = [], 0
     for source in leaf.sources:
         shared: tuple[str, ...] = ()
@@ -132,6 +131,12 @@ def task(ask: Ask, assignment: Assignment) -> QueryTask:
         lane=ask.lane,
         limit=leaf.limit,
     )
+
+
+def _names(units: Mapping[int, ChunkFiles], kind: FileKind, chunks: Iterable[int]) -> list[tuple[str, ...]]:
+    """A table's file names in each of the chunks: no Python function is called for one of 150,000."""
+    wanted, none = attrgetter("overlap" if kind is FileKind.OVERLAP else "main"), ChunkFiles()
+    return [wanted(units.get(chunk, none)) for chunk in chunks]
 
 
 @dataclass(slots=True)
