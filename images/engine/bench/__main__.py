@@ -22,6 +22,8 @@ def main() -> int:
     sizes = QUICK if arguments.quick else FULL
     results = Results()
     with ExitStack() as stack:
+        if arguments.folder is not None:
+            arguments.folder.mkdir(parents=True, exist_ok=True)
         folder = arguments.folder or Path(stack.enter_context(TemporaryDirectory(prefix="qserv-bench-")))
         if set(arguments.only) - {"chunks"}:
             _cluster(results, stack, folder, sizes, set(arguments.only))
@@ -38,7 +40,8 @@ def _cluster(results: Results, stack: ExitStack, folder: Path, sizes: Sizes, par
     """All that is measured on one local cluster with the surveys loaded."""
     results.console.print(f"synthetic surveys: {sizes.objects:,} objects")
     found = surveys.make(folder / "surveys", sizes)
-    cluster = stack.enter_context(running(folder / "cluster"))
+    place = Path(stack.enter_context(TemporaryDirectory(prefix="cluster-", dir=folder)))
+    cluster = stack.enter_context(running(place))
     results.section("Load: three workers, two replicas, with overlap")
     for name, survey in found.items():
         _load(results, cluster, name, survey)
@@ -54,7 +57,7 @@ def _cluster(results: Results, stack: ExitStack, folder: Path, sizes: Sizes, par
         neighbours.measure(results, cluster, NARROW, sizes.rounds)
         neighbours.measure(results, cluster, DENSE, sizes.rounds)
     if parts & {"mariadb", "rows"}:
-        _beside_mariadb(results, stack, cluster, folder, found, sizes, parts)
+        _beside_mariadb(results, stack, cluster, place, found, sizes, parts)
 
 
 def _load(results: Results, cluster: Cluster, name: str, survey: Survey) -> None:
@@ -98,7 +101,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="these parts alone")
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
     parser.add_argument(
-        "--folder", type=Path, help="where data is made, and kept for the next run (default: temporary)"
+        "--folder", type=Path, help="where surveys are made and kept for the next run (default: temporary)"
     )
     return parser.parse_args()
 

