@@ -194,7 +194,10 @@ class Prepare(Message):
 
 
 class Prepared(Message):
+    """``boot`` is of the process that wrote the files: one that nobody has heard of yet may have another disk."""
+
     files: tuple[StagedUnit, ...]
+    boot: str = ""
 
 
 class Fetch(Message):
@@ -241,9 +244,10 @@ class Inventory(Message):
 
 
 class Verify(Message):
-    """Compute the sums of files anew: answers ``Verified``."""
+    """Compute the sums of files anew, as the disk has them now: answers ``Verified``."""
 
     paths: tuple[str, ...]
+    bandwidth: int = Field(default=0, description="bytes a second; 0: unlimited")
 
 
 class Verified(Message):

@@ -18,6 +18,7 @@ from qserv.catalog.spec import FamilySpec, Name, TableSpec
 PREFIX = "/api/v1"
 
 TransactionState = Literal["started", "committing", "committed", "aborting", "aborted"]
+ScrubState = Literal["running", "done", "cancelled"]
 BackupKind = Literal["export", "import"]
 BackupState = Literal["running", "cancelling", "done", "failed", "cancelled"]
 ContributionStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -61,16 +62,25 @@ class WorkerView(View):
     last_seen_seconds: float
 
 
-class ChunkStatus(View):
-    """Of all chunks that have rows: ``at_risk`` have one copy left, ``under_replicated`` fewer than the factor (as far
-    as there are workers), ``lost`` none that can be reached."""
+class UnitStatus(View):
+    """Of all units of a kind that have rows: ``at_risk`` have one copy left, ``under_replicated`` fewer than wanted as
+    far as there are workers, ``lost`` none that can be reached."""
 
-    total: int
-    at_risk: int
-    under_replicated: int
-    lost: int
+    total: int = 0
+    at_risk: int = 0
+    under_replicated: int = 0
+    lost: int = 0
+    bytes: int = 0
+
+
+class ChunkStatus(UnitStatus):
+    """Chunks of the families; ``unmet`` have fewer copies than the factor because there are too few workers.
+
+    ``moving`` are copies of units of any kind that are under way, and ``eta_seconds`` is theirs.
+    """
+
+    unmet: int = 0
     moving: int
-    bytes: int
     eta_seconds: float | None = None
 
 
@@ -80,6 +90,8 @@ class Status(View):
     factor: int
     leader: str
     chunks: ChunkStatus
+    index: UnitStatus = Field(default=UnitStatus(), description="partitions of the directors' indexes")
+    replicated: UnitStatus = Field(default=UnitStatus(), description="replicated tables, wanted on every worker")
     workers: tuple[WorkerView, ...]
 
 
@@ -96,6 +108,39 @@ class StopAnswer(View):
     chunks: tuple[str, ...] = ()
 
 
+class ScrubWish(Rest):
+    worker: str | None = Field(default=None, description="none: all workers")
+
+
+class ScrubView(View):
+    """A scrub and its progress, over all replicas of all files.
+
+    ``damaged`` files were missing or had another sum: their replicas were taken from queries at once, and are healed
+    from others. ``lost`` are those among them that no other worker had. ``skipped`` lie on workers that could not be
+    asked.
+    """
+
+    id: int
+    worker: str | None
+    state: ScrubState
+    files: int
+    bytes: int
+    total_files: int
+    total_bytes: int
+    damaged: int
+    lost: int
+    skipped: int
+    started: float
+    ended: float | None = None
+    eta_seconds: float | None = None
+
+
+class DamageReport(Rest):
+    """Files that could not be read on a worker, relative to its data folder: they are looked at soon."""
+
+    paths: tuple[str, ...] = Field(min_length=1, max_length=1000)
+
+
 class CanaryAnswer(View):
     ok: bool
     checked: int
@@ -109,6 +154,10 @@ class RuntimeSettings(View):
     bandwidth: int = Field(ge=0, description="bytes a second that repair may move; 0: unlimited")
     lost_after: float = Field(gt=0)
     suspect_after: float = Field(gt=0)
+    scrub_interval: float = Field(
+        ge=0, description="seconds from a scrub of all workers to the next; 0: none by itself"
+    )
+    scrub_bandwidth: int = Field(ge=0, description="bytes a second that a scrub reads on each worker; 0: unlimited")
 
 
 class SettingsWish(Rest):
@@ -116,6 +165,8 @@ class SettingsWish(Rest):
     bandwidth: int | None = Field(default=None, ge=0)
     lost_after: float | None = Field(default=None, gt=0)
     suspect_after: float | None = Field(default=None, gt=0)
+    scrub_interval: float | None = Field(default=None, ge=0)
+    scrub_bandwidth: int | None = Field(default=None, ge=0)
 
 
 class AccountWish(Rest):

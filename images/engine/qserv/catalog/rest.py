@@ -28,11 +28,14 @@ from qserv.catalog.resources import (
     CanaryAnswer,
     ContributionView,
     ContributionWish,
+    DamageReport,
     DatabaseView,
     DatabaseWish,
     ErrorBody,
     IndexView,
     RuntimeSettings,
+    ScrubView,
+    ScrubWish,
     SettingsWish,
     Status,
     StopAnswer,
@@ -176,6 +179,23 @@ class Controller:
         """The workers that hold, or are to hold, units of a table; new units are placed."""
         wish = UnitsWish(table=table, kind=kind, numbers=tuple(numbers))
         return self._ask(UnitsAnswer, "POST", f"/transactions/{transaction}/units", wish)
+
+    def start_scrub(self, worker: str | None = None) -> ScrubView:
+        """Begin to read all replicas anew, of one worker or of all, or find the same scrub under way."""
+        return self._ask(ScrubView, "POST", "/scrubs", ScrubWish(worker=worker))
+
+    def scrubs(self) -> tuple[ScrubView, ...]:
+        return self._ask_all(ScrubView, "/scrubs")
+
+    def scrub(self, scrub: int) -> ScrubView:
+        return self._ask(ScrubView, "GET", f"/scrubs/{scrub}")
+
+    def cancel_scrub(self, scrub: int) -> ScrubView:
+        return self._ask(ScrubView, "DELETE", f"/scrubs/{scrub}")
+
+    def report_damage(self, worker: str, paths: Sequence[str]) -> None:
+        """Tell of files that could not be read on a worker: they are looked at, and healed."""
+        self._send("POST", f"/workers/{_part(worker)}/damage", DamageReport(paths=tuple(paths)))
 
     def start_backup(self, wish: BackupWish) -> BackupView:
         """Begin an export or import, or find the same one that is under way; ask :meth:`backup` how far it is."""

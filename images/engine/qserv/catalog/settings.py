@@ -117,4 +117,10 @@ class ReplicationSettings(MetadataSettings):
     lost_after: float = Field(default=600.0, description="seconds of silence until its replicas are made anew")
     bandwidth: int = Field(default=200 * MIB, description="bytes a second that repair may move, in all")
     parallel_moves: int = Field(default=4, description="copies that are made at one time")
+    scrub_interval: float = Field(
+        default=14 * 24 * 3600.0, ge=0, description="seconds from one scrub of all files to the next; 0: none by itself"
+    )
+    scrub_bandwidth: int = Field(
+        default=50 * MIB, ge=0, description="bytes a second that a scrub reads on each worker; 0: unlimited"
+    )
     lease: float = Field(default=5.0, description="seconds that a leader's lease lasts")

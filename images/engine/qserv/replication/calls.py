@@ -31,6 +31,7 @@ class Calls:
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="call")
         # Work that waits for calls has threads of its own: it could not wait for threads that it holds itself.
         self._errands = ThreadPoolExecutor(parallel, thread_name_prefix="errand")
+        self._slow = ThreadPoolExecutor(parallel, thread_name_prefix="slow")
 
     @classmethod
     def trusting(cls, trust: Trust) -> Calls:
@@ -46,9 +47,13 @@ class Calls:
         """Begin work that makes calls by itself."""
         return self._errands.submit(work)
 
-    def all(self, works: Mapping[K, Callable[[], T]]) -> dict[K, T | QservError]:
-        """What each work returns, or the error that it raised; errors that are not the cluster's own are raised."""
-        futures = {key: self._pool.submit(work) for key, work in works.items()}
+    def all(self, works: Mapping[K, Callable[[], T]], *, slow: bool = False) -> dict[K, T | QservError]:
+        """What each work returns, or the error that it raised; errors that are not the cluster's own are raised.
+
+        ``slow`` ones, which take their time on purpose, do not hold up others.
+        """
+        pool = self._slow if slow else self._pool
+        futures = {key: pool.submit(work) for key, work in works.items()}
         found: dict[K, T | QservError] = {}
         for key, future in futures.items():
             try:
@@ -59,6 +64,7 @@ class Calls:
 
     def close(self) -> None:
         self._errands.shutdown(wait=False, cancel_futures=True)
+        self._slow.shutdown(wait=False, cancel_futures=True)
         self._pool.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             for client in self._clients.values():

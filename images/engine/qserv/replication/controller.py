@@ -8,6 +8,7 @@ from what stands in the metadata, so one that takes over goes on where the other
 * ``commit``: commits, aborts, what they leave to be removed (``committing``);
 * ``adopt``: what workers that came back bring (``adoption``);
 * ``repair``: missing copies, balance, drains; ``collect``: files to remove (``repair``);
+* ``scrub``: replicas read anew, and files that were reported as damaged (``scrubbing``);
 * ``backup``: exports and imports (``backup``);
 * ``measure``: what the metrics say of chunks and workers.
 """
@@ -41,6 +42,7 @@ from qserv.replication.leader import Leader
 from qserv.replication.placer import Placer
 from qserv.replication.registry import Registry
 from qserv.replication.repair import Repair
+from qserv.replication.scrubbing import Scrubbing
 from qserv.replication.status import StatusService
 
 log = logs.get(__name__)
@@ -52,6 +54,7 @@ _ADOPT_SECONDS = 0.5
 _REPAIR_SECONDS = 0.5
 _COLLECT_SECONDS = 1.0
 _BACKUP_SECONDS = 0.2
+_SCRUB_SECONDS = 0.5
 _MEASURE_SECONDS = 5.0
 
 
@@ -90,7 +93,8 @@ class Controller:
             picture=self.status.picture,
             parallel=settings.parallel_moves,
         )
-        self.adoption = Adoption(metadata, self.leader, self.registry, self.calls)
+        self.adoption = Adoption(metadata, self.leader, self.registry, self.calls, self.repair)
+        self.scrubs = Scrubbing(metadata, self.leader, self.registry, self.calls, self.repair, self.runtime)
         self.backups = Backups(
             metadata,
             self.leader,
@@ -173,6 +177,7 @@ class Controller:
             "adopt": lambda: self._loop(self.adoption.step, _ADOPT_SECONDS),
             "repair": lambda: self._loop(self.repair.step, _REPAIR_SECONDS),
             "collect": lambda: self._loop(self.repair.collect, _COLLECT_SECONDS),
+            "scrub": lambda: self._loop(self.scrubs.step, _SCRUB_SECONDS),
             "backup": lambda: self._loop(self.backups.step, _BACKUP_SECONDS),
             "measure": lambda: self._loop(self._measure, _MEASURE_SECONDS),
             "commit": lambda: self._loop(self.committing.step, _COMMIT_SECONDS),
@@ -225,5 +230,7 @@ class Controller:
             "bandwidth": s.bandwidth,
             "lost_after": s.lost_after,
             "suspect_after": s.suspect_after,
+            "scrub_interval": s.scrub_interval,
+            "scrub_bandwidth": s.scrub_bandwidth,
         }
         return RuntimeSettings.model_validate(own | self.metadata.read(chores.settings))

@@ -51,7 +51,7 @@ class Registry:
         self._clock = clock
         self._lock = threading.Lock()
         self._heard: dict[str, Heard] = {}
-        self._returned: set[str] = set()
+        self._returned: dict[str, bool] = {}
 
     def reload(self) -> None:
         """Begin anew from the metadata, as one that has just begun to lead."""
@@ -59,7 +59,7 @@ class Registry:
         rows = self._metadata.read(workers.workers)
         with self._lock:
             self._heard = {row.name: Heard(row, now) for row in rows}
-            self._returned = {row.name for row in rows}
+            self._returned = {row.name: row.state is WorkerState.LOST for row in rows}
 
     def heartbeat(self, name: str, beat: Heartbeat) -> WorkerRow:
         """Note that a worker is there.
@@ -91,8 +91,9 @@ class Registry:
             log.info("worker is there", worker=name, flight=row.flight, state=row.state)
         with self._lock:
             self._heard[name] = Heard(row, self._clock())
-            if known is not None and (known.row.boot != row.boot or known.row.state is WorkerState.LOST):
-                self._returned.add(name)
+            lost = known is not None and known.row.state is WorkerState.LOST
+            if known is not None and (known.row.boot != row.boot or lost):
+                self._returned[name] = self._returned.get(name, False) or lost
         return row
 
     def watch(self) -> None:
@@ -100,12 +101,9 @@ class Registry:
         wish = self._settings()
         now = self._clock()
         for name, heard in self.heard().items():
-            silence = now - heard.at
-            state = heard.row.state
-            if silence > wish.lost_after and state is not WorkerState.LOST:
-                self._silent(name, heard, WorkerState.LOST)
-            elif silence > wish.suspect_after and state not in (WorkerState.SUSPECT, WorkerState.LOST):
-                self._silent(name, heard, WorkerState.SUSPECT)
+            told = judged(heard.row.state, now - heard.at, wish)
+            if told is not None:
+                self._silent(name, heard, told)
 
     def _silent(self, name: str, heard: Heard, state: WorkerState) -> None:
         self._leader.write(lambda connection: workers.set_silent(connection, heard.row.id, state))
@@ -129,7 +127,7 @@ class Registry:
         self._leader.write(lambda connection: workers.forget(connection, name))
         with self._lock:
             self._heard.pop(name, None)
-            self._returned.discard(name)
+            self._returned.pop(name, None)
 
     def heard(self) -> Mapping[str, Heard]:
         """All workers by name; ``at`` on the registry's clock."""
@@ -144,16 +142,28 @@ class Registry:
         """Seconds since a worker was heard."""
         return max(0.0, self._clock() - heard.at)
 
-    def take_returned(self) -> set[str]:
-        """Workers that came (back) with a disk whose files are to be compared with the metadata; told once."""
+    def take_returned(self) -> dict[str, bool]:
+        """Workers that came (back) with a disk whose files are to be compared with the metadata; told once.
+
+        The value is True of one that had been lost.
+        """
         with self._lock:
-            found, self._returned = self._returned, set()
+            found, self._returned = self._returned, {}
             return found
 
-    def give_back(self, name: str) -> None:
+    def give_back(self, name: str, *, lost: bool) -> None:
         """The comparison could not be made: it is to be told again."""
         with self._lock:
-            self._returned.add(name)
+            self._returned[name] = self._returned.get(name, False) or lost
+
+
+def judged(state: WorkerState, silence: float, wish: RuntimeSettings) -> WorkerState | None:
+    """What a worker is to be called that has been silent for so many seconds; None: as before."""
+    if silence > wish.lost_after:
+        return WorkerState.LOST if state is not WorkerState.LOST else None
+    if silence > wish.suspect_after and state not in (WorkerState.SUSPECT, WorkerState.LOST):
+        return WorkerState.SUSPECT
+    return None
 
 
 def _new(row: WorkerRow, beat: Heartbeat) -> bool:

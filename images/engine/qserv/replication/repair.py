@@ -10,9 +10,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -20,7 +21,7 @@ from qserv.catalog import logs
 from qserv.catalog.errors import QservError, Unavailable
 from qserv.catalog.messages import Discard, Fetch
 from qserv.catalog.metadata import Metadata, chores, moving, units
-from qserv.catalog.metadata.moving import MoveRow
+from qserv.catalog.metadata.moving import MoveRow, MoveWish
 from qserv.catalog.metadata.units import FileRow, UnitRow
 from qserv.catalog.metadata.workers import WorkerRow
 from qserv.catalog.model import WorkerState
@@ -41,6 +42,10 @@ _OVERDUE_SECONDS = 30.0
 """Silence after which chunks with one copy left are repaired: a worker that restarts is back before."""
 
 _WAIT_SECONDS = 0.5
+
+
+Healing = Literal["healing", "lost"]
+"""A damaged replica is made whole by another one, or there is none."""
 
 
 class Repair:
@@ -125,6 +130,15 @@ class Repair:
             self._leader.write(enter)
         log.info("moves planned", moves=len(found.moves), drops=len(found.drops))
 
+    def heal(self, unit: int, worker: int, paths: Collection[str]) -> Healing | None:
+        """Take a replica of which files are damaged or missing from queries, and have it made whole by another one.
+
+        Its files stay where they are: what is whole is not copied again, and where no other worker has the unit they
+        are all that is left of it. None when the worker is not to have any of the files any more.
+        """
+        with self._collecting:
+            return self._leader.write(partial(_quarantine, unit=unit, worker=worker, paths=paths))
+
     def _carry(self, move: MoveRow) -> None:
         try:
             self._copy(move)
@@ -132,7 +146,7 @@ class Repair:
             metrics.MOVES_FAILED.inc()
             log.warning("a copy failed and is planned anew", unit=move.unit, reason=error.message)
             self._failed[move.unit] = time.monotonic() + _PAUSE_SECONDS
-            self._leader.write(partial(moving.end, identifiers=[move.id]))
+            self._leader.write(partial(_give_up, move=move))
         except Exception:
             log.exception("a copy failed", unit=move.unit)
             self._failed[move.unit] = time.monotonic() + _PAUSE_SECONDS
@@ -143,8 +157,8 @@ class Repair:
             workers = self._registry.rows()
             found = self._metadata.read(partial(units.by_id, identifiers=[move.unit])).get(move.unit)
             target = workers.get(move.target)
-            if found is None or target is None or target.state is not WorkerState.ONLINE:
-                self._leader.write(partial(moving.end, identifiers=[move.id]))
+            if found is None or not found.workers or target is None or target.state is not WorkerState.ONLINE:
+                self._leader.write(partial(_give_up, move=move))
                 return
             files = self._metadata.read(partial(units.files_of, identifiers=[move.unit]))
             left = [file for file in files if file.path not in done]
@@ -168,6 +182,7 @@ class Repair:
     def collect(self) -> None:
         """Have workers remove files that were given up. One that is being copied to may need them again: it waits."""
         with self._collecting:
+            self._leader.require()
             targets = {move.target for move in self._metadata.read(moving.moves)}
             works = {}
             paths: dict[int, list[int]] = {}
@@ -186,6 +201,19 @@ class Repair:
                     self._leader.write(partial(chores.forget_garbage, identifiers=paths[worker]))
 
 
+def _quarantine(connection: Connection, unit: int, worker: int, paths: Collection[str]) -> Healing | None:
+    found = units.by_id(connection, [unit]).get(unit)
+    if found is None or worker not in found.workers:
+        return None
+    if not any(file.path in paths for file in units.files_of(connection, [unit])):
+        return None
+    units.remove_replicas(connection, worker, [unit], collect=False)
+    if found.workers == (worker,):
+        return "lost"
+    moving.begin(connection, [MoveWish(unit, worker, None, "heal", found.bytes)])
+    return "healing"
+
+
 def _finish(connection: Connection, move: MoveRow, copied: frozenset[str]) -> bool:
     """Enter the new copy, if it has all files that are committed by now."""
     if any(file.path not in copied for file in units.files_of(connection, [move.unit])):
@@ -196,6 +224,16 @@ def _finish(connection: Connection, move: MoveRow, copied: frozenset[str]) -> bo
         units.remove_replicas(connection, move.drop, [move.unit], collect=True)
     moving.end(connection, [move.id])
     return True
+
+
+def _give_up(connection: Connection, move: MoveRow) -> None:
+    """A copy is not made: what of it lies on the target is removed, unless nobody else has the unit."""
+    if move not in moving.moves(connection):
+        return  # it ended with its target, or with its unit
+    moving.end(connection, [move.id])
+    held = units.by_id(connection, [move.unit])[move.unit].workers
+    if held and move.target not in held:
+        units.remove_replicas(connection, move.target, [move.unit], collect=True)
 
 
 def _site(row: WorkerRow, *, overdue: bool) -> Site:

@@ -15,10 +15,13 @@ from qserv.catalog.resources import (
     CanaryAnswer,
     ContributionView,
     ContributionWish,
+    DamageReport,
     DatabaseView,
     DatabaseWish,
     IndexView,
     RuntimeSettings,
+    ScrubView,
+    ScrubWish,
     SettingsWish,
     StateWish,
     Status,
@@ -70,6 +73,11 @@ def forget_worker(controller: Leading, name: str) -> None:
 @router.post("/workers/{name}/canary")
 def canary(controller: Leading, name: str) -> CanaryAnswer:
     return controller.canary.check(name)
+
+
+@router.post("/workers/{name}/damage", status_code=204)
+def report_damage(controller: Leading, name: str, report: DamageReport) -> None:
+    controller.scrubs.report(name, report.paths)
 
 
 @router.get("/status")
@@ -197,6 +205,26 @@ def cancel_contribution(controller: Leading, transaction: int, name: str) -> Con
 @router.post("/transactions/{transaction}/units")
 def place_units(controller: Leading, transaction: int, wish: UnitsWish) -> UnitsAnswer:
     return controller.placer.units(transaction, wish, controller.runtime().factor)
+
+
+@router.post("/scrubs")
+def start_scrub(controller: Leading, wish: ScrubWish) -> ScrubView:
+    return controller.scrubs.start(wish.worker)
+
+
+@router.get("/scrubs")
+def list_scrubs(controller: Leading) -> list[ScrubView]:
+    return controller.scrubs.all()
+
+
+@router.get("/scrubs/{scrub}")
+def get_scrub(controller: Leading, scrub: int) -> ScrubView:
+    return controller.scrubs.one(scrub)
+
+
+@router.delete("/scrubs/{scrub}")
+def cancel_scrub(controller: Leading, scrub: int) -> ScrubView:
+    return controller.scrubs.cancel(scrub)
 
 
 @router.post("/backups")

@@ -14,7 +14,7 @@ from qserv.catalog.metadata import Metadata, moving, snapshot, units
 from qserv.catalog.metadata.units import UnitRow
 from qserv.catalog.metadata.workers import WorkerLoad, WorkerRow
 from qserv.catalog.model import UnitKind, WorkerState
-from qserv.catalog.resources import ChunkStatus, RuntimeSettings, Status, StopAnswer, WorkerView
+from qserv.catalog.resources import ChunkStatus, RuntimeSettings, Status, StopAnswer, UnitStatus, WorkerView
 from qserv.replication import views
 from qserv.replication.leader import Leader
 from qserv.replication.registry import Registry
@@ -33,11 +33,8 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    total: int
-    at_risk: int
-    under_replicated: int
-    lost: int
-    bytes: int
+    kinds: dict[UnitKind, UnitStatus]
+    unmet: int
     risk_by_worker: Counter[int]
     loads: dict[int, WorkerLoad]
 
@@ -76,14 +73,13 @@ class StatusService:
             factor=factor,
             leader=self._leader.address,
             chunks=ChunkStatus(
-                total=tally.total,
-                at_risk=tally.at_risk,
-                under_replicated=tally.under_replicated,
-                lost=tally.lost,
+                **tally.kinds[UnitKind.CHUNK].model_dump(),
+                unmet=tally.unmet,
                 moving=len(going),
-                bytes=tally.bytes,
                 eta_seconds=left / bandwidth if left and bandwidth else None,
             ),
+            index=tally.kinds[UnitKind.INDEX],
+            replicated=tally.kinds[UnitKind.FULL],
             workers=self._worker_views(tally),
         )
 
@@ -141,7 +137,7 @@ class StatusService:
         key = (known.version, factor, tuple(sorted(states.items())))
         with self._lock:
             if self._tallied is None or self._tallied[0] != key:
-                self._tallied = key, _count(known.units, states, factor)
+                self._tallied = key, count(known.units, states, factor)
             return self._tallied[1]
 
 
@@ -149,15 +145,15 @@ def _read(connection: Connection) -> _Known:
     return _Known(snapshot.version(connection), tuple(units.every(connection)))
 
 
-def _count(known: Sequence[UnitRow], states: dict[int, WorkerState], factor: int) -> _Tally:
+def count(known: Sequence[UnitRow], states: dict[int, WorkerState], factor: int) -> _Tally:
     reachable = {worker for worker, state in states.items() if state not in (WorkerState.SUSPECT, WorkerState.LOST)}
     staying = {worker for worker in reachable if states[worker] is not WorkerState.DRAINING}
-    wanted = min(factor, len(staying))
-    counts: Counter[str] = Counter()
+    few = min(factor, len(staying))
+    wanted = {UnitKind.CHUNK: few, UnitKind.INDEX: few, UnitKind.FULL: len(staying)}
+    counts: dict[UnitKind, Counter[str]] = {kind: Counter() for kind in UnitKind}
     risk: Counter[int] = Counter()
     chunks: Counter[int] = Counter()
     sizes: Counter[int] = Counter()
-    total_bytes = 0
     for unit in known:
         if unit.bytes == 0:
             continue
@@ -165,19 +161,19 @@ def _count(known: Sequence[UnitRow], states: dict[int, WorkerState], factor: int
             sizes[worker] += unit.bytes
             chunks[worker] += unit.kind is UnitKind.CHUNK
         there = [worker for worker in unit.workers if worker in reachable]
-        total_bytes += unit.bytes
-        counts["total"] += 1
-        counts["lost"] += not there
-        counts["at_risk"] += len(there) == 1 and factor > 1
-        counts["under"] += sum(worker in staying for worker in there) < wanted
+        secure = sum(worker in staying for worker in there)
+        tally = counts[unit.kind]
+        tally["bytes"] += unit.bytes
+        tally["total"] += 1
+        tally["lost"] += not there
+        tally["at_risk"] += len(there) == 1 and factor > 1
+        tally["under_replicated"] += secure < wanted[unit.kind]
+        tally["unmet"] += few < factor and secure < factor
         if len(there) == 1:
             risk[there[0]] += 1
     return _Tally(
-        total=counts["total"],
-        at_risk=counts["at_risk"],
-        under_replicated=counts["under"],
-        lost=counts["lost"],
-        bytes=total_bytes,
+        kinds={kind: UnitStatus.model_validate(dict(tally)) for kind, tally in counts.items()},
+        unmet=counts[UnitKind.CHUNK]["unmet"],
         risk_by_worker=risk,
         loads={worker: WorkerLoad(chunks[worker], size) for worker, size in sizes.items()},
     )

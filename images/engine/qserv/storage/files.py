@@ -208,6 +208,24 @@ def sum_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sum_on_disk(path: Path, read: Callable[[int], object]) -> str:
+    """As :func:`sum_of`, from the disk itself, and not from what the system remembers of it.
+
+    ``read`` is called with the bytes of each block; it may wait, or raise to stop.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        try:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                read(len(block))
+        finally:
+            # What is read once only does not push out what queries read again and again.
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return digest.hexdigest()
+
+
 def inventory(root: Path, prefix: str = "") -> Iterator[tuple[str, int]]:
     """All finished files below ``prefix``: path relative to ``root``, and bytes. In no particular order."""
     start = resolve(root, prefix) if prefix else root

@@ -17,11 +17,13 @@ from qserv.catalog.errors import (
     ResourceExhausted,
     WorkerFailed,
 )
+from qserv.storage.files import FileName, sum_of
 
 # A failure in the middle of a stream comes through Arrow as an OSError with DuckDB's text, hence by text.
 _INTERRUPTED = ("INTERRUPT Error",)
 _MEMORY = ("Out of Memory Error",)
 _RANGE = ("Out of Range Error", "Conversion Error")
+_NAMED = 20
 _FULL = ("No space left on device", "max_temp_directory_size", "temporary directory")
 
 
@@ -39,10 +41,31 @@ def of_query(error: Exception, files: Iterable[Path]) -> QservError:
         return ResourceExhausted(f"the query needs more memory than the worker's limit allows: {first}")
     if text.startswith(_RANGE):
         return ArithmeticOverflow(f"a value is out of its type's range: {first}")
-    missing = [str(file) for file in files if not file.exists()]
-    if missing:
-        return FileMissing(f"the worker does not have {missing[0]} and {len(missing) - 1} more", paths=missing[:100])
-    return WorkerFailed(f"the worker's DuckDB could not run the statement: {first}")
+    return _of_damage(files) or WorkerFailed(f"the worker's DuckDB could not run the statement: {first}")
+
+
+def of_reading(error: Exception, files: Iterable[Path]) -> QservError:
+    """The error of reading ``files``."""
+    return _of_damage(files) or WorkerFailed(f"the worker could not read its files: {error}")
+
+
+def _of_damage(files: Iterable[Path]) -> FileMissing | None:
+    """Whether a failure may come from files that are missing or damaged."""
+    named = list(files)
+    bad = [str(file) for file in named if not file.exists()] or [str(file) for file in named if not _whole(file)]
+    if not bad:
+        return None
+    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    return FileMissing(f"the worker does not have {bad[0]}{more} whole", paths=bad[:_NAMED])
+
+
+def _whole(file: Path) -> bool:
+    """Whether a file has the sum that its name tells, if it tells one."""
+    name = FileName.parse(file.name)
+    try:
+        return name is None or sum_of(file).startswith(name.digest)
+    except OSError:
+        return False
 
 
 def of_disk(error: OSError, what: str) -> QservError:

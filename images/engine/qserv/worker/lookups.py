@@ -8,7 +8,7 @@ from qserv.catalog.errors import DataError
 from qserv.catalog.messages import LookupHeader
 from qserv.storage import files
 from qserv.storage.index import IndexReader
-from qserv.worker import metrics
+from qserv.worker import failures, metrics
 from qserv.worker.store import Store
 
 
@@ -25,15 +25,19 @@ class Lookups:
         Raises
         ------
         FileMissing
-            Where a file is not here.
+            Where a file is not here whole.
         """
         metrics.LOOKUPS.inc()
         paths = [files.existing(self._store.root, path) for path in header.paths]
-        if header.low is not None or header.high is not None:
-            return self._reader.chunks_between(paths, header.low, header.high)
-        if keys is None:
+        ranged = header.low is not None or header.high is not None
+        if not ranged and keys is None:
             raise DataError("a look-up needs keys, or a range of keys")
-        return self._reader.lookup(paths, keys)
+        try:
+            if ranged:
+                return self._reader.chunks_between(paths, header.low, header.high)
+            return self._reader.lookup(paths, keys)
+        except (pa.ArrowException, OSError) as error:
+            raise failures.of_reading(error, paths) from None
 
     def answer(self, body: bytes) -> pa.Buffer:
         """The action: a header line, then the keys as an Arrow stream; answers an Arrow stream."""

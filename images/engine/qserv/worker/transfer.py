@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from qserv.catalog import logs
 from qserv.catalog.errors import FileMissing, QservError, Unavailable
 from qserv.catalog.flight import WorkerClient
 from qserv.catalog.messages import Fetch, Inventory, Verified, Verify
@@ -24,6 +25,8 @@ BLOCK = 1 << 20
 PARALLEL = 8
 """Files that are copied at a time: small ones wait for the disk more than for the network."""
 
+log = logs.get(__name__)
+
 _SCHEMA = pa.schema([pa.field("bytes", pa.binary(), nullable=False)])
 
 
@@ -32,6 +35,11 @@ class FileSource:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Break off what is being verified."""
+        self._stopping.set()
 
     def stream(self, path: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The bytes of a stored file, in blocks.
@@ -61,11 +69,18 @@ class FileSource:
 
     def verify(self, wish: Verify) -> Verified:
         """The sums of files, read anew from the disk; one that cannot be read counts as not there."""
+        pace = Pace(wish.bandwidth)
+
+        def read(size: int) -> None:
+            if self._stopping.wait(pace.delay(size)):
+                raise Unavailable("the worker is shutting down")
+
         sums: dict[str, str | None] = {}
         for path in wish.paths:
             try:
-                sums[path] = files.sum_of(files.existing(self._store.root, path))
-            except (FileMissing, OSError):
+                sums[path] = files.sum_on_disk(files.existing(self._store.root, path), read)
+            except (FileMissing, OSError) as error:
+                log.warning("a file cannot be read", path=path, reason=str(error))
                 sums[path] = None
         return Verified(sums=sums)
 

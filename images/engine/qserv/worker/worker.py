@@ -22,6 +22,7 @@ from qserv.catalog.messages import (
     Inventory,
     Message,
     Prepare,
+    Prepared,
     Restore,
     Verify,
 )
@@ -143,6 +144,7 @@ class Worker:
     def close(self) -> None:
         """Stop queries and contributions, and end; committed files stay, staged rows are void."""
         self._stopping.set()
+        self._files.stop()
         self._copier.stop()
         self._backups.stop()
         self._parts.close()
@@ -173,14 +175,24 @@ class Worker:
             "contribute": _does(Contribute, self._contributions.start),
             "contribution": _answers(ContributionKey, self._contributions.state),
             "cancel_contribution": _does(ContributionKey, self._contributions.cancel),
-            "prepare": _answers(Prepare, self._preparer.prepare),
-            "fetch": _does(Fetch, self._copier.fetch),
+            "prepare": _answers(Prepare, self._prepare),
+            "fetch": _does(Fetch, self._fetch),
             "export": _does(Export, self._backups.export),
             "restore": _does(Restore, self._backups.restore),
             "discard": _does(Discard, self._discard),
             "inventory": _answers(Inventory, lambda wish: self._files.inventory(wish.prefix)),
             "verify": _answers(Verify, self._files.verify),
         }
+
+    def _fetch(self, wish: Fetch) -> None:
+        try:
+            self._copier.fetch(wish)
+        finally:
+            # A damaged file was perhaps replaced by a whole one.
+            self._lookups.forget(tuple(file[0] for file in wish.files))
+
+    def _prepare(self, wish: Prepare) -> Prepared:
+        return self._preparer.prepare(wish).model_copy(update={"boot": self._membership.boot})
 
     def _discard(self, wish: Discard) -> None:
         if wish.transaction is not None:

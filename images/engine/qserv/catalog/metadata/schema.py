@@ -235,6 +235,31 @@ backup = _table(
     Column("ended", Double, nullable=True),
 )
 
+scrub = _table(
+    "scrub",
+    Column("id", _ID, primary_key=True),
+    Column("worker_id", _ID, ForeignKey("worker.id", ondelete="CASCADE"), nullable=True),
+    Column("state", String(16), nullable=False, index=True),
+    Column("cursor", BigInteger, nullable=False),
+    Column("total_files", BigInteger, nullable=False),
+    Column("total_bytes", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("damaged", BigInteger, nullable=False),
+    Column("lost", BigInteger, nullable=False),
+    Column("skipped", BigInteger, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("ended", Double, nullable=True),
+)
+
+damage_report = _table(
+    "damage_report",
+    Column("id", _ID, primary_key=True),
+    Column("worker_id", _ID, ForeignKey("worker.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("path", String(255), nullable=False),
+    Column("reported", Double, nullable=False),
+)
+
 account = _table(
     "account",
     Column("name", String(128), primary_key=True),

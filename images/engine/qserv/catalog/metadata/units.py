@@ -136,6 +136,12 @@ def files_of_worker(connection: Connection, worker: int) -> list[FileRow]:
     return files_where(connection, schema.file.c.unit_id.in_(held), schema.file.c.version.is_not(None))
 
 
+def orphans(connection: Connection) -> list[UnitRow]:
+    """Units with rows that no worker holds: all their copies were lost or damaged."""
+    u, r = schema.unit.c, schema.replica.c
+    return _units(connection, u.bytes > 0, u.id.not_in(select(r.unit_id)))
+
+
 def index_files(connection: Connection, table: int) -> dict[int, list[FileRow]]:
     """The committed index files of a director, by partition."""
     f = schema.file.c
