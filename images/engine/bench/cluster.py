@@ -58,6 +58,9 @@ class Cluster:
         """The processes that answer a query: czar and workers."""
         return [self.pid(name) for name in ("czar", *self.workers())]
 
+    def all_pids(self) -> list[int]:
+        return [self.pid("replication"), *self.pids()]
+
     def kill(self, name: str) -> None:
         """End a process at once, as a crash would; returns when it is gone."""
         found = processes.known(self.home.run, name)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -16,6 +17,15 @@ def cpu_seconds(pids: Iterable[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         total += int(fields[11]) + int(fields[12])
     return total / _TICK
+
+
+@contextmanager
+def processor_time(pids: Sequence[int]) -> Iterator[Callable[[], float]]:
+    """The processor seconds that processes took within the context; ask when it has ended."""
+    before = cpu_seconds(pids)
+    spent: list[float] = []
+    yield lambda: spent[0]
+    spent.append(cpu_seconds(pids) - before)
 
 
 def bytes_read(pids: Iterable[int]) -> int:

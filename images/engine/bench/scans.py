@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -16,7 +18,6 @@ from bench.results import Results, side_by_side
 DUCKDB_GOAL = "<= 1.15"
 MARIADB_GOAL = ">= 5"
 COLD_GOAL = ">= 20"
-THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +49,24 @@ def fetch(connection: Connection, sql: str) -> tuple[tuple[object, ...], ...]:
 
 def beside_duckdb(results: Results, cluster: Cluster, database: str, table: str, rounds: int) -> None:
     files = [str(path) for path in cluster.main_files(database, table)]
-    bare = duckdb.connect(config={"threads": THREADS})
+    bare = duckdb.connect(config={"threads": os.cpu_count() or 1})
     bare.execute("SET parquet_metadata_cache = true")
     with cluster.connect(database) as ours:
         for scan in SCANS:
             sql, plain = scan.sql.format(table=table), scan.sql.format(table="read_parquet($files)")
-            mine, theirs = side_by_side(
-                rounds,
-                lambda sql=sql: fetch(ours, sql),
-                lambda plain=plain: bare.execute(plain, {"files": files}).fetchall(),
-            )
-            results.add(
-                f"{database}.{table}, {scan.title}: our time / bare DuckDB's", mine / theirs, "ratio", DUCKDB_GOAL
-            )
-            results.add(f"{database}.{table}, {scan.title}: our time", 1000 * mine, "ms")
+            ask = partial(fetch, ours, sql)
+            read = partial(_all_of, bare, plain, files)
+            mine, theirs = side_by_side(rounds, ask, read)
+            cpu = _spent(ask, cluster.pids(), rounds) / _spent(read, [os.getpid()], rounds)
+            name = f"{database}.{table}, {scan.title}"
+            results.add(f"{name}: our time / bare DuckDB's", mine / theirs, "ratio", DUCKDB_GOAL)
+            results.add(f"{name}: our CPU / bare DuckDB's", cpu, "ratio")
+            results.add(f"{name}: our time", 1000 * mine, "ms")
     bare.close()
+
+
+def _all_of(connection: duckdb.DuckDBPyConnection, sql: str, files: list[str]) -> list[tuple[object, ...]]:
+    return connection.execute(sql, {"files": files}).fetchall()
 
 
 def beside_mariadb(
@@ -74,8 +78,8 @@ def beside_mariadb(
     with cluster.connect(database) as mine:
         for scan in SCANS:
             sql = scan.sql.format(table=f"{database}.{table}")
-            taken = _spent(lambda sql=sql: fetch(mine, sql), ours, rounds)
-            other = _spent(lambda sql=sql: fetch(peer, sql), [pid], rounds)
+            taken = _spent(partial(fetch, mine, sql), ours, rounds)
+            other = _spent(partial(fetch, peer, sql), [pid], rounds)
             results.add(f"{database}.{table}, {scan.title}: MariaDB's CPU / ours", other / taken, "ratio", MARIADB_GOAL)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 from pymysql.connections import Connection
 
-from qserv.catalog.spec import FamilySpec, LoadSpec
-from qserv.ingest.specfile import read_spec
+from qserv.catalog.spec import FamilySpec, LoadSpec, TableSpec
+from qserv.ingest.specfile import read_spec, write_spec
 from qserv.ingest.synth import DEFAULT_FAMILY, synthesize
 from qserv.ingest.synthshapes import Area
 
@@ -75,6 +75,16 @@ def _survey(
         shutil.rmtree(path.parent, ignore_errors=True)
         synthesize(path.parent, objects, sources, truth=False, wide=wide, area=area, database=database, family=family)
     return Survey(path, read_spec(path))
+
+
+def by_table(survey: Survey) -> list[tuple[TableSpec, Path]]:
+    """The survey's tables with a load spec for each alone, in the order in which they can be loaded."""
+    found = []
+    for table in survey.spec.tables:
+        path = survey.path.with_name(f"{table.name}.yaml")
+        write_spec(path, survey.spec.model_copy(update={"tables": (table,)}))
+        found.append((table, path))
+    return found
 
 
 def copy_to_mariadb(connection: Connection, survey: Survey, table: str, files: Sequence[Path], folder: Path) -> None:
