@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import pyarrow as pa
 from mysql_mimic.charset import CharacterSet
 from mysql_mimic.types import ColumnDefinition, ColumnType, str_len, uint_1, uint_2, uint_4, uint_len
@@ -58,17 +60,19 @@ def describe(kind: pa.DataType, charset: int) -> Described:
 
 def definition(name: str, kind: pa.DataType, results: CharacterSet) -> bytes:
     """The payload of a column's definition packet, for a client of that character set."""
-    charset = _UTF8MB4 if results.codec == "utf8" else int(results)
+    text: bytes = str_len(name.encode(results.codec, "replace"))
+    return _BEFORE + text + text + _after(kind, _UTF8MB4 if results.codec == "utf8" else int(results))
+
+
+_BEFORE: bytes = str_len(b"def") + str_len(b"") * 3
+
+
+@lru_cache(maxsize=1024)
+def _after(kind: pa.DataType, charset: int) -> bytes:
+    """What follows the names: the same for all columns of a type."""
     found, charset, length, flags, decimals = describe(kind, charset)
-    text = name.encode(results.codec, "replace")
     return b"".join(
         (
-            str_len(b"def"),
-            str_len(b""),
-            str_len(b""),
-            str_len(b""),
-            str_len(text),
-            str_len(text),
             uint_len(0x0C),
             uint_2(charset),
             uint_4(length),

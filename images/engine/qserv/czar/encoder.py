@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qserv.czar.binary import binary_parts
+from qserv.czar.fewrows import FEW, payloads
 from qserv.czar.packing import fixed_width, length_prefixed
 from qserv.czar.texts import text_column
 
@@ -55,7 +56,10 @@ def encode(batch: pa.RecordBatch, sequence: int, *, binary: bool = False, codec:
     step = max(1, min(ROWS, batch.num_rows * BYTES // max(batch.nbytes, 1)))
     for start in range(0, batch.num_rows, step):
         piece = _in_codec(batch.slice(start, step), codec)
-        encoded = _frame(parts(piece), piece.num_rows, sequence)
+        if piece.num_rows <= FEW and not binary:
+            encoded = _packets(payloads(piece), sequence)
+        else:
+            encoded = _frame(parts(piece), piece.num_rows, sequence)
         sequence = encoded.sequence
         yield encoded
 
@@ -81,19 +85,18 @@ def _frame(parts: list[pa.Array], rows: int, sequence: int) -> Encoded:
     for part in parts:
         sizes += np.diff(_offsets(part))
     if rows and int(sizes.max()) >= MAX_PACKET:
-        return _split_frames(parts, rows, sequence)
+        return _packets(pc.binary_join_element_wise(*parts, _EMPTY).to_pylist(), sequence)
     headers = (sizes | ((np.arange(sequence, sequence + rows) & 0xFF) << 24)).astype("<u4")
     joined = pc.binary_join_element_wise(fixed_width(headers, 4), *parts, _EMPTY)
     return Encoded(_values(joined), rows, (sequence + rows) & 0xFF)
 
 
-def _split_frames(parts: list[pa.Array], rows: int, sequence: int) -> Encoded:
+def _packets(rows: list[bytes], sequence: int) -> Encoded:
     wire = bytearray()
-    for row in pc.binary_join_element_wise(*parts, _EMPTY).to_pylist():
-        packets = packetise(row, sequence)
+    for row in rows:
+        wire += packetise(row, sequence)
         sequence = (sequence + len(row) // MAX_PACKET + 1) & 0xFF
-        wire += packets
-    return Encoded(memoryview(wire), rows, sequence)
+    return Encoded(memoryview(wire), len(rows), sequence)
 
 
 def packetise(payload: bytes, sequence: int) -> bytes:

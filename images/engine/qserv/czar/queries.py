@@ -13,13 +13,10 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-
-from sqlalchemy import Connection
 
 from qserv.catalog import logs
 from qserv.catalog.errors import NoSuchQuery, QservError, QueryInterrupted, QueryKilled
-from qserv.catalog.metadata import Account, Metadata, QueryRecord, QueryState, people
+from qserv.catalog.metadata import Account, Metadata, QueryRecord, QueryState
 from qserv.czar import metrics
 from qserv.czar.cancelling import Permit
 from qserv.czar.dispatch import Progress
@@ -72,7 +69,7 @@ class Queries:
         self._lock = threading.Lock()
         self._running: dict[str, Query] = {}
         self._ended: deque[Query] = deque(maxlen=KEPT)
-        self._history: queue.SimpleQueue[Callable[[Connection], None] | None] = queue.SimpleQueue()
+        self._history: queue.SimpleQueue[QueryRecord | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self.close_connection: Callable[[int, Account | None], bool] = lambda _connection, _by: False
         metadata.close_queries_of(czar)
@@ -100,8 +97,7 @@ class Queries:
                 raise QueryKilled("the czar is shutting down: ask another one")
             self._running[query.id] = query
         metrics.RUNNING.inc()
-        record = self._record(query)
-        self._history.put(partial(people.query_started, record=record))
+        self._history.put(self._record(query))
         return query
 
     def end(self, query: Query, error: QservError | None = None) -> None:
@@ -118,26 +114,7 @@ class Queries:
         metrics.SECONDS.observe(query.took)
         metrics.ROWS.inc(query.rows)
         metrics.CHUNKS.inc(query.progress.done)
-        log.info(
-            "query ended",
-            query=query.id,
-            account=query.account.name,
-            state=query.state,
-            rows=query.rows,
-            chunks=query.progress.chunks,
-            seconds=round(query.took, 6),
-            error=query.error,
-        )
-        self._history.put(
-            partial(
-                people.query_ended,
-                query=query.id,
-                state=query.state,
-                rows=query.rows,
-                error=query.error,
-                chunks=query.progress.chunks,
-            )
-        )
+        self._history.put(self._record(query))
 
     def running(self, account: Account) -> list[QueryRecord]:
         """The queries that run on any czar, as the account may see them: its own, or all for an administrator."""
@@ -218,24 +195,32 @@ class Queries:
             database=query.database,
             version=query.version,
             started=query.started,
+            state=query.state,
+            ended=None if query.took is None else query.started + query.took,
+            rows=None if query.took is None else query.rows,
+            chunks=None if query.took is None else query.progress.chunks,
+            error=query.error,
         )
 
     def _write_history(self) -> None:
         """Write what gathered, in one transaction: many short queries cost the metadata little."""
         ended = False
         while not ended:
-            writes = [self._history.get()]
+            gathered = [self._history.get()]
             self._closing.wait(GATHER)
-            while not self._history.empty() and len(writes) < _WRITES:
-                writes.append(self._history.get())
-            ended = None in writes
-            wanted = [write for write in writes if write is not None]
+            while not self._history.empty() and len(gathered) < _WRITES:
+                gathered.append(self._history.get())
+            ended = None in gathered
+            latest = {record.id: record for record in gathered if record is not None}
+            for record in latest.values():
+                _tell(record)
             try:
-                self._metadata.write(partial(_write_all, wanted))
+                if latest:
+                    self._metadata.record_queries(tuple(latest.values()))
             except QservError as error:
-                log.warning("the history of queries could not be written", error=error.message, lost=len(wanted))
+                log.warning("the history of queries could not be written", error=error.message, lost=len(latest))
             except Exception:
-                log.exception("the history of queries could not be written", lost=len(wanted))
+                log.exception("the history of queries could not be written", lost=len(latest))
 
     def _watch(self) -> None:
         while not self._closing.wait(TICK):
@@ -261,6 +246,16 @@ class Queries:
             self.close_connection(connection, None)
 
 
-def _write_all(writes: list[Callable[[Connection], None]], connection: Connection) -> None:
-    for write in writes:
-        write(connection)
+def _tell(record: QueryRecord) -> None:
+    """A line of the log for a query that ended."""
+    if record.ended is not None:
+        log.info(
+            "query ended",
+            query=record.id,
+            account=record.account,
+            state=record.state,
+            rows=record.rows,
+            chunks=record.chunks,
+            seconds=round(record.ended - record.started, 6),
+            error=record.error,
+        )

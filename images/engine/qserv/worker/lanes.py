@@ -60,7 +60,7 @@ class Run:
         self._statement = statement
         self._cursor = cursor
         self._changed = threading.Condition()
-        self._items: deque[Item] = deque()
+        self._items: deque[tuple[Item, int]] = deque()
         self._bytes = 0
         self._error: QservError | None = None
         self._ended = False
@@ -94,8 +94,8 @@ class Run:
                 if self._ended:
                     raise StopIteration
                 return None
-            item = self._items.popleft()
-            self._bytes -= item[0].nbytes
+            item, size = self._items.popleft()
+            self._bytes -= size
             wake = self._parked and self._bytes <= FULL // 2
             if wake:
                 self._parked = False
@@ -194,7 +194,7 @@ class Run:
         return True
 
     def _report(self, first: int, count: int) -> None:
-        self._items.append((no_rows(self._schema), BatchDone(first=first, count=count)))
+        self._items.append(((no_rows(self._schema), BatchDone(first=first, count=count)), 0))
 
     def _put(self, rows: pa.RecordBatch) -> bool:
         """Add rows to the outbox; whether it is full."""
@@ -203,12 +203,13 @@ class Run:
             self._left -= rows.num_rows
         if rows.num_rows == 0:
             return False
+        size = rows.nbytes
         with self._changed:
             if self._stopped:
                 raise QueryKilled("the query was cancelled")
-            self._items.append((rows, None))
-            self._bytes += rows.nbytes
-            self._batch_bytes += rows.nbytes
+            self._items.append(((rows, None), size))
+            self._bytes += size
+            self._batch_bytes += size
             self._changed.notify_all()
             return self._bytes > FULL
 
@@ -350,7 +351,8 @@ class Lane:
 
 
 def no_rows(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.record_batch([pa.array([], type=field.type) for field in schema], schema=schema)
+    found: pa.RecordBatch = pa.RecordBatch.from_struct_array(pa.array([], pa.struct(schema)))
+    return found
 
 
 def _files(parameters: Parameters) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from conftest import MariaDb
 from qserv.czar.encoder import MAX_PACKET, encode, packetise
+from qserv.czar.fewrows import texts as few_texts
 from qserv.czar.texts import text_column
 
 
@@ -134,6 +135,17 @@ def test_doubles_read_back_exactly(values: list[float]) -> None:
     assert [float(text) for text in texts(values, pa.float64()) if text is not None] == values
 
 
+@given(
+    st.none() | st.floats(), st.none() | st.floats(width=32), st.none() | st.text(max_size=300), st.none() | st.dates()
+)
+def test_few_rows_are_written_as_many_are(
+    double: float | None, single: float | None, text: str | None, date: dt.date | None
+) -> None:
+    for value, kind in ((double, pa.float64()), (single, pa.float32()), (text, pa.string()), (date, pa.date32())):
+        column = pa.array([value], kind)
+        assert list(few_texts(column)) == text_column(column).to_pylist()
+
+
 def test_numbers_are_written_as_mariadb_writes_them(mariadb: MariaDb) -> None:
     rng = np.random.default_rng(3)
     wide = rng.normal(size=1500) * 10.0 ** rng.integers(-25, 25, 1500)
@@ -150,3 +162,6 @@ def test_numbers_are_written_as_mariadb_writes_them(mariadb: MariaDb) -> None:
         expected = cursor.fetchall()
     assert texts(floats, pa.float32()) == [row[0] for row in expected]
     assert texts(doubles, pa.float64()) == [row[1] for row in expected]
+    single = pa.RecordBatch.from_arrays([pa.array(floats, pa.float32()), pa.array(doubles)], names=["f", "d"])
+    for place, row in enumerate(expected):
+        assert rows(single.slice(place, 1)) == [[None if text is None else text.encode() for text in row]]

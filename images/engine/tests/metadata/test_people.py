@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from qserv.catalog.errors import NoSuchQuery, NotFound
-from qserv.catalog.metadata import Account, Metadata, QueryRecord, password_auth, people
+from qserv.catalog.metadata import Account, Metadata, QueryRecord, chores, password_auth, people, snapshot
 
 
 def test_passwords_are_kept_as_mysql_hashes_them() -> None:
@@ -45,18 +47,20 @@ def query(name: str, czar: str, connection: int, account: str) -> QueryRecord:
 
 
 def test_queries_of_all_czars_are_seen(metadata: Metadata) -> None:
-    metadata.query_started(query("one", "czar-0", 1, "ann"))
-    metadata.query_started(query("two", "czar-1", 2, "bob"))
+    metadata.record_queries([query("one", "czar-0", 1, "ann")])
+    metadata.record_queries([query("two", "czar-1", 2, "bob")])
     assert [one.id for one in metadata.running_queries()] == ["one", "two"]
     assert [one.id for one in metadata.running_queries("bob")] == ["two"]
-    metadata.query_ended("one", "failed", rows=0, error="no", chunks=7)
-    assert [one.id for one in metadata.running_queries()] == ["two"]
+    failed = replace(query("one", "czar-0", 1, "ann"), state="failed", ended=2.0, rows=0, error="no", chunks=7)
+    metadata.record_queries([failed, query("three", "czar-1", 3, "cid")])
+    metadata.record_queries([failed])
+    assert [one.id for one in metadata.running_queries()] == ["two", "three"]
     ended = next(one for one in metadata.query_history("ann"))
     assert (ended.state, ended.error, ended.chunks, ended.sql) == ("failed", "no", 7, "SELECT 'one Ω'")
 
 
 def test_a_kill_reaches_the_czar_that_runs_the_query_once(metadata: Metadata) -> None:
-    metadata.query_started(query("one", "czar-0", 1, "ann"))
+    metadata.record_queries([query("one", "czar-0", 1, "ann")])
     metadata.request_kill(Account("ann", ""), query="one")
     assert metadata.kill_requests("czar-1") == []
     assert [(kill.query, kill.connection) for kill in metadata.kill_requests("czar-0")] == [("one", 1)]
@@ -64,7 +68,7 @@ def test_a_kill_reaches_the_czar_that_runs_the_query_once(metadata: Metadata) ->
 
 
 def test_only_the_owner_and_administrators_kill(metadata: Metadata) -> None:
-    metadata.query_started(query("one", "czar-0", 1, "ann"))
+    metadata.record_queries([query("one", "czar-0", 1, "ann")])
     with pytest.raises(NoSuchQuery):
         metadata.request_kill(Account("bob", ""), connection=1)
     metadata.request_kill(Account("root", "", (), True), connection=1, close=True)
@@ -72,14 +76,23 @@ def test_only_the_owner_and_administrators_kill(metadata: Metadata) -> None:
 
 
 def test_a_query_that_ended_cannot_be_killed(metadata: Metadata) -> None:
-    metadata.query_started(query("one", "czar-0", 1, "ann"))
-    metadata.query_ended("one", "done", rows=1)
+    metadata.record_queries([query("one", "czar-0", 1, "ann")])
+    metadata.record_queries([replace(query("one", "czar-0", 1, "ann"), state="done", ended=2.0, rows=1)])
     with pytest.raises(NoSuchQuery):
         metadata.request_kill(Account("ann", ""), query="one")
 
 
 def test_a_czar_that_starts_ends_what_its_former_process_left(metadata: Metadata) -> None:
-    metadata.query_started(query("one", "czar-0", 1, "ann"))
-    metadata.query_started(query("two", "czar-1", 2, "ann"))
+    metadata.record_queries([query("one", "czar-0", 1, "ann")])
+    metadata.record_queries([query("two", "czar-1", 2, "ann")])
     assert metadata.close_queries_of("czar-0") == 1
     assert [one.id for one in metadata.running_queries()] == ["two"]
+
+
+def test_the_version_is_told_patiently_and_at_a_glance(metadata: Metadata) -> None:
+    before = metadata.version()
+    assert before == metadata.read(snapshot.version)
+    metadata.write(chores.bump)
+    assert metadata.version() == before + 1
+    assert metadata.database.glance("SELECT nothing FROM nowhere") is None
+    assert metadata.version() == before + 1

@@ -8,7 +8,7 @@ and :meth:`Metadata.write`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -74,7 +74,8 @@ class Metadata:
 
     def version(self) -> int:
         """The version of what all may see; it grows with each change."""
-        return self.read(snapshot.version)
+        found = self.database.glance(snapshot.VERSION)
+        return found if found is not None else self.read(snapshot.version)
 
     def snapshot(self) -> Snapshot:
         """The catalog and placement of the present version; the same object until the version changes."""
@@ -88,19 +89,9 @@ class Metadata:
     def account(self, name: str) -> Account | None:
         return self.read(partial(people.account, name=name))
 
-    def query_started(self, record: QueryRecord) -> None:
-        """Enter a query into the history as running."""
-        self.write(partial(people.query_started, record=record))
-
-    def query_ended(
-        self,
-        query: str,
-        state: QueryState,
-        rows: int | None = None,
-        error: str | None = None,
-        chunks: int | None = None,
-    ) -> None:
-        self.write(partial(people.query_ended, query=query, state=state, rows=rows, error=error, chunks=chunks))
+    def record_queries(self, records: Sequence[QueryRecord]) -> None:
+        """Enter queries into the history as they are now, running or ended; each is named once."""
+        self.write(partial(people.record_queries, records=records))
 
     def running_queries(self, account: str | None = None) -> list[QueryRecord]:
         """The queries that run on any czar, oldest first; of one account, or of all."""

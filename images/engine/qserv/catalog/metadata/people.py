@@ -89,20 +89,25 @@ def remove_account(connection: Connection, name: str) -> None:
         raise NotFound(f"there is no account {name!r}")
 
 
-def query_started(connection: Connection, record: QueryRecord) -> None:
-    values: dict[str, Any] = {name: getattr(record, name) for name in QueryRecord.__slots__}
-    values["started"] = record.started or time.time()
-    if connection.execute(select(schema.query.c.id).where(schema.query.c.id == record.id)).first() is None:
-        connection.execute(insert(schema.query).values(values))
+def record_queries(connection: Connection, records: Sequence[QueryRecord]) -> None:
+    """Enter queries into the history as they are now, running or ended, in few statements; done again it is the same.
 
-
-def query_ended(
-    connection: Connection, query: str, state: QueryState, rows: int | None, error: str | None, chunks: int | None
-) -> None:
+    Each query is named once.
+    """
     q = schema.query
-    values = {"state": state, "ended": time.time(), "rows": rows, "error": error, "chunks": chunks}
-    connection.execute(update(q).where(q.c.id == query).values(values))
-    connection.execute(delete(schema.kill).where(schema.kill.c.query == query))
+    ids = [record.id for record in records]
+    known = set(connection.execute(select(q.c.id).where(q.c.id.in_(ids))).scalars())
+    rows = {record.id: {name: getattr(record, name) for name in QueryRecord.__slots__} for record in records}
+    new = [row for identifier, row in rows.items() if identifier not in known]
+    if new:
+        connection.execute(insert(q), new)
+    for identifier in known:
+        row = rows[identifier]
+        values = {name: row[name] for name in ("state", "ended", "rows", "error", "chunks")}
+        connection.execute(update(q).where(q.c.id == identifier).values(values))
+    ended = [record.id for record in records if record.state != "running"]
+    if ended:
+        connection.execute(delete(schema.kill).where(schema.kill.c.query.in_(ended)))
 
 
 def running_queries(connection: Connection, name: str | None) -> list[QueryRecord]:

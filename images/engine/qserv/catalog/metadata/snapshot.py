@@ -38,6 +38,10 @@ Files = Mapping[int, Mapping[int, ChunkFiles]]
 Replicas = Mapping[int, Mapping[int, tuple[int, ...]]]
 
 
+VERSION = "SELECT version FROM version"
+"""What :func:`version` asks, as text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     catalog: Catalog
