@@ -47,6 +47,12 @@ mariadb:
 bench: $(READY) mariadb ## measure speed side by side with others; writes build/bench.json (BENCH_ARGS=--quick: small)
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
+simulate: $(READY) ## a million steps of random histories of a cluster; SEED=… STEPS=… repeats one
+	@cd images/engine/tests && $(CURDIR)/$(BIN)/python -m simulation $(if $(STEPS),--steps $(STEPS)) $(if $(SEED),--seed $(SEED))
+
+chaos: $(READY) ## a cluster of five workers whose processes, disks and files are broken while it is asked
+	@cd images/engine/tests && PYTHONPATH=.. $(CURDIR)/$(BIN)/python -m chaos $(CHAOS_ARGS)
+
 # Images are built by docker, or with BUILDER=buildah where no Docker engine is. BASE (for all of them) replaces the pinned
 # base images, for where no image registry is reached.
 BUILDER ?= docker

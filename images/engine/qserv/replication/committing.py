@@ -110,12 +110,19 @@ class Committing:
         held = self._metadata.read(partial(units.by_id, identifiers={file.unit for file in files}))
         asked = {unit: set(row.workers) for unit, row in held.items()}
         absent = self._spread(files, asked)
+        known = set(self._registry.rows())
 
         def finish(connection: Connection) -> bool:
             now = units.by_id(connection, asked)
             if any(set(row.workers) - asked[unit] for unit, row in now.items()):
                 return False  # a unit was given another holder meanwhile: it needs the files too
-            ingests.commit(connection, transaction, absent)
+            version = ingests.commit(connection, transaction, absent)
+            for unit, holders in asked.items():
+                # Units may have moved on meanwhile: who holds one no more keeps none of its new files either.
+                gone = holders - (set(now[unit].workers) if unit in now else set())
+                paths = [file.path for file in files if file.unit == unit]
+                for worker in gone & known:
+                    chores.collect_later(connection, worker, paths, version)
             return True
 
         if self._leader.write(finish):
@@ -172,8 +179,8 @@ class Committing:
         for name, answer in answers.items():
             if isinstance(answer, QservError):
                 raise answer
-            # Files of a worker that restarted while it wrote may lack rows: it answers to its new name, or not at all.
-            if self._registry.rows()[by_name[name].id].boot != by_name[name].boot:
+            # Files of a worker that restarted may lack rows, or lie on another disk than the one that is on the map.
+            if not answer.boot == by_name[name].boot == self._registry.rows()[by_name[name].id].boot:
                 return False
             self._leader.write(
                 partial(

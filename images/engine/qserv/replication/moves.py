@@ -183,17 +183,27 @@ def balance(units: Sequence[UnitRow], staying: Sequence[Site], used: Mapping[int
     full = sorted(by_holder, key=lambda worker: (-over[worker] / capacity[worker], worker))
     slack = {worker: BALANCE * mean * size for worker, size in capacity.items()}
     for source in full:
+        low = _below(source, over, slack)
         for unit in by_holder[source]:
-            target = min(over, key=lambda worker: (over[worker] / capacity[worker], worker))
-            if len(moves) >= limit or (over[source] <= slack[source] and over[target] >= -slack[target]):
+            if len(moves) >= limit or not low:
                 break
-            if unit.id in taken or not _fits(unit, source, target, over, domains):
+            fitting = [one for one in low if _fits(unit, source, one, over, domains)]
+            if unit.id in taken or not fitting:
                 continue
+            target = min(fitting, key=lambda worker: (over[worker] / capacity[worker], worker))
             taken.add(unit.id)
             over[source] -= unit.bytes
             over[target] += unit.bytes
             moves.append(MoveWish(unit.id, target, source, "balance", unit.bytes))
+            low = _below(source, over, slack)
     return moves
+
+
+def _below(source: int, over: Mapping[int, float], slack: Mapping[int, float]) -> list[int]:
+    """Who may take from a worker: all below the mean while it has too much itself, else those that have too little."""
+    if over[source] > slack[source]:
+        return [worker for worker, excess in over.items() if excess < 0]
+    return [worker for worker, excess in over.items() if excess < -slack[worker]] if over[source] > 0 else []
 
 
 def _fits(unit: UnitRow, source: int, target: int, over: Mapping[int, float], domains: Mapping[int, str]) -> bool:

@@ -42,6 +42,10 @@ def lease(connection: Connection) -> Lease | None:
     return Lease(row.holder, row.address, row.epoch, row.expires) if row else None
 
 
+CLOCK_JUMP = 60.0
+"""Seconds by which clocks may differ. A lease that ends later still was written before a clock was set back."""
+
+
 def take_lease(connection: Connection, holder: str, address: str, now: float, seconds: float) -> Lease | None:
     """Take or prolong the lease: None while another holds it."""
     mine = schema.lease.c.name == _CONTROLLER
@@ -52,7 +56,7 @@ def take_lease(connection: Connection, holder: str, address: str, now: float, se
             insert(schema.lease).values(name=_CONTROLLER, holder=holder, address=address, epoch=1, expires=expires)
         )
         return Lease(holder, address, 1, expires)
-    if row.holder != holder and row.expires > now:
+    if row.holder != holder and now < row.expires <= now + seconds + CLOCK_JUMP:
         return None
     epoch = row.epoch if row.holder == holder else row.epoch + 1
     connection.execute(
@@ -123,6 +127,13 @@ def garbage_of(connection: Connection, worker: int) -> set[str]:
     """All files that a worker is to remove some time."""
     g = schema.garbage.c
     return set(connection.execute(select(g.path).where(g.worker_id == worker)).scalars())
+
+
+def collect_later(connection: Connection, worker: int, paths: Iterable[str], version: int) -> None:
+    """A worker is to remove files once no query of an older version reads them."""
+    rows = [{"worker_id": worker, "path": path, "version": version} for path in paths]
+    if rows:
+        connection.execute(insert(schema.garbage), rows)
 
 
 def keep(connection: Connection, worker: int, paths: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from qserv.catalog.errors import Conflict, NotFound, TransactionClosed, WorkerFa
 from qserv.catalog.messages import ContributionState, Failure, StagedUnit
 from qserv.catalog.metadata import schema
 from qserv.catalog.metadata.chores import bump
-from qserv.catalog.metadata.units import FileRow, UnitRow, files_where, find
+from qserv.catalog.metadata.units import FileRow, UnitRow, files_where, find, remove_replicas
 from qserv.catalog.resources import ContributionStatus, TransactionState
 
 
@@ -308,9 +308,9 @@ def commit(connection: Connection, transaction: int, without: Mapping[int, set[i
     touched = select(f.unit_id).where(mine, new).distinct()
     connection.execute(update(schema.unit).where(u.id.in_(touched)).values(bytes=u.bytes + added, changed=version))
     connection.execute(update(schema.file).where(mine, f.version.is_(None)).values(version=version))
-    r = schema.replica.c
-    for unit, absent in without.items():
-        connection.execute(delete(schema.replica).where(r.unit_id == unit, r.worker_id.in_(sorted(absent))))
+    for worker in sorted(set().union(*without.values())):
+        left = [unit for unit, absent in without.items() if worker in absent]
+        remove_replicas(connection, worker, left, collect=True)
     _widen_margins(connection, transaction)
     connection.execute(delete(schema.prepared).where(schema.prepared.c.transaction_id == transaction))
     _discard_everywhere(connection, transaction, aborted=False)
