@@ -108,6 +108,8 @@ def worker_template(identity: Identity, spec: ClusterSpec) -> Object:
         settings["QSERV_WORKER_THREADS"] = str(threads)
     by_host = worker.failure_domain_label == HOSTNAME_LABEL
     domain = "spec.nodeName" if by_host else f"metadata.annotations['{DOMAIN_ANNOTATION}']"
+    if worker.source_volumes:
+        settings["QSERV_WORKER_SOURCE_DIRS"] = json_list(["/sources"])
     for source in worker.source_volumes:
         name = f"source-{source.name}"
         volumes.append({"name": name, "persistentVolumeClaim": {"claimName": source.claim_name, "readOnly": True}})

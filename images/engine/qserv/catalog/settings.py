@@ -103,6 +103,9 @@ class WorkerSettings(ProcessSettings):
     memory_limit: int = Field(default=2 * GIB, description="bytes that scans may use")
     point_memory_limit: int = Field(default=512 * MIB, description="bytes that point queries may use")
     spill_limit: int = Field(default=50 * GIB, description="bytes on disk that spilling may use")
+    source_dirs: tuple[Path, ...] = Field(
+        default=(), description="folders of this machine whose files may be loaded; others, and none by default, not"
+    )
     ingest_memory_limit: int = Field(default=512 * MIB, description="bytes of input rows held while loading")
 
 

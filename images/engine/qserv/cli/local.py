@@ -188,6 +188,8 @@ def _members(home: Home, facts: Facts) -> list[Member]:
             "HTTP_PORT": str(ports.http),
             "CONTROLLERS": json.dumps([f"http://{HOST}:{facts.controller}"]),
             "THREADS": threads,
+            # The workers run as the user who loads: they read no more than that user may.
+            "SOURCE_DIRS": json.dumps(["/"]),
         }
         named = {f"QSERV_WORKER_{key}": value for key, value in environment.items()}
         found.append(Member(f"worker-{number}", "worker", ports.http, named, (ports.flight, ports.http)))

@@ -33,6 +33,7 @@ from qserv.catalog.messages import QuerySource, QueryTask
 from qserv.catalog.model import ChunkFiles, FileKind, Placement
 from qserv.czar.cancelling import Permit
 from qserv.czar.chunks import Assignment, assign, assign_full
+from qserv.czar.damage import Damage
 from qserv.czar.holding import Channel, ChannelClosedError, Held, SpillSpace
 from qserv.czar.lookup import Clients
 from qserv.sql.plan import Leaf
@@ -147,6 +148,7 @@ class Dispatch:
     clients: Clients
     permit: Permit
     space: SpillSpace
+    damage: Damage
     progress: Progress
     _refused: dict[int, frozenset[int]] = field(default_factory=lambda: defaultdict(frozenset))
     _told: dict[int, QservError] = field(default_factory=dict)
@@ -190,6 +192,7 @@ class Dispatch:
         name = self.ask.placement.workers[failed.worker].name
         log.warning("worker failed", worker=name, chunks=len(failed.chunks), error=failed.error.message)
         self._told[failed.worker] = failed.error
+        self.damage.note(failed.worker, failed.error)
         for chunk in failed.chunks or (_ANY,):
             self._refused[chunk] |= {failed.worker}
         try:

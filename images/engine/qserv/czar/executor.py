@@ -21,6 +21,7 @@ from qserv.catalog.model import Catalog, Placement, WorkerFacts
 from qserv.catalog.trust import Trust
 from qserv.czar import lookup
 from qserv.czar.chunks import chunks_of, weight
+from qserv.czar.damage import Damage
 from qserv.czar.dispatch import POINT_BYTES, POINT_CHUNKS, Ask, Dispatch
 from qserv.czar.holding import SpillSpace
 from qserv.czar.merge import Merger, Session
@@ -113,6 +114,7 @@ class Executor:
         self.workers = workers
         self.merger = merger
         self.space = space
+        self.damage = Damage(metadata)
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="lookup")
 
     def snapshot(self) -> Snapshot:
@@ -141,12 +143,13 @@ class Executor:
         for wanted in leaf.restriction.lookups:
             if chosen is not None and not chosen:
                 break
-            found = lookup.find(wanted, placement, self.workers, self._pool)
+            found = lookup.find(wanted, placement, self.workers, self._pool, self.damage)
             chosen = found if chosen is None else chosen & found
         return chunks_of(leaf, placement, chosen)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self.damage.close()
         self.workers.close()
         self.merger.close()
 
@@ -194,7 +197,8 @@ class _Run:
             return
         small = len(chunks) <= POINT_CHUNKS and weight(leaf, self._placement, chunks) <= POINT_BYTES
         ask = Ask(self._query.id, leaf, self._placement, chunks, "point" if small else "scan")
-        dispatch = Dispatch(ask, self._executor.workers, self._query.permit, self._executor.space, self._query.progress)
+        own = self._executor
+        dispatch = Dispatch(ask, own.workers, self._query.permit, own.space, own.damage, self._query.progress)
         yield from dispatch.batches()
 
     def _here(self, leaf: Leaf) -> Items:

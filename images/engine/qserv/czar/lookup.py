@@ -16,13 +16,14 @@ from qserv.catalog.errors import ChunkUnavailable, QservError, SqlError
 from qserv.catalog.flight import WorkerClient
 from qserv.catalog.messages import LookupHeader
 from qserv.catalog.model import CHUNK_COLUMN, Placement, WorkerFacts, WorkerState
+from qserv.czar.damage import Damage
 from qserv.sql.plan import KeyLookup
 from qserv.storage.index import partition_of
 
 Clients = Callable[[WorkerFacts], WorkerClient]
 
 
-def find(lookup: KeyLookup, placement: Placement, clients: Clients, pool: Executor) -> frozenset[int]:
+def find(lookup: KeyLookup, placement: Placement, clients: Clients, pool: Executor, damage: Damage) -> frozenset[int]:
     """The chunks that hold rows of the keys.
 
     Raises
@@ -32,8 +33,8 @@ def find(lookup: KeyLookup, placement: Placement, clients: Clients, pool: Execut
     """
     asked = _requests(lookup, placement)
     if len(asked) == 1:
-        return _ask(asked[0], lookup, placement, clients)
-    found = pool.map(lambda request: _ask(request, lookup, placement, clients), asked)
+        return _ask(asked[0], lookup, placement, clients, damage)
+    found = pool.map(lambda request: _ask(request, lookup, placement, clients, damage), asked)
     return frozenset().union(*found)
 
 
@@ -67,7 +68,7 @@ def _requests(lookup: KeyLookup, placement: Placement) -> list[Request]:
     ]
 
 
-def _ask(request: Request, lookup: KeyLookup, placement: Placement, clients: Clients) -> frozenset[int]:
+def _ask(request: Request, lookup: KeyLookup, placement: Placement, clients: Clients, damage: Damage) -> frozenset[int]:
     number, header, keys = request
     family = lookup.director.family
     held = placement.index_replicas.get(family.id if family else 0, {}).get(number, ())
@@ -81,6 +82,7 @@ def _ask(request: Request, lookup: KeyLookup, placement: Placement, clients: Cli
         except SqlError:
             raise
         except QservError as error:
+            damage.note(worker.id, error)
             told = f" ({error.message})"
             continue
         return frozenset(answer.column(CHUNK_COLUMN).unique().to_pylist())

@@ -176,6 +176,11 @@ def localized(url: str, spool: Path) -> Iterator[LocalFile]:
     yield LocalFile(path, path.name)
 
 
+def local_path(url: str) -> Path | None:
+    """The path that a plain path or ``file:`` URL names; None for a URL of another machine."""
+    return None if _scheme(url) in ("http", "https", "s3") else Path(_local_path(url))
+
+
 def shown(url: str) -> str:
     """A URL as errors and logs may show it: without credentials or signatures."""
     parts = urlsplit(url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from qserv.catalog.errors import QservError, Unavailable
 from qserv.catalog.flight import failure_of
 from qserv.catalog.messages import Contribute, ContributionKey, ContributionState, LookupHeader
 from qserv.catalog.rest import Controller
+from qserv.worker.allowed import refuse_foreign
 from qserv.worker.contribute import Contributor
 from qserv.worker.peers import Peers
 from qserv.worker.places import DirectorIndex
@@ -46,6 +47,7 @@ class Contributions:
     lookup : looks keys up in index files of this worker.
     spool : folder for copies of remote files.
     memory : bytes that input rows may hold in all.
+    source_dirs : folders of this machine whose files may be read.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Contributions:
         *,
         spool: Path,
         memory: int,
+        source_dirs: Sequence[Path],
     ) -> None:
         self._own = own
         self._controller = controller
@@ -66,6 +69,7 @@ class Contributions:
         self._lookup = lookup
         self._spool = spool
         self._memory = memory // PARALLEL
+        self._source_dirs = source_dirs
         self._lock = threading.Lock()
         self._tasks: OrderedDict[tuple[int, int], _Task] = OrderedDict()
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="contribute")
@@ -128,6 +132,7 @@ class Contributions:
                 cancelled=task.cancelled,
             )
             try:
+                refuse_foreign(wish.url, self._source_dirs)
                 task.state = contributor.run()
                 log.info("contributed", rows=task.state.rows, bytes=task.state.bytes, dropped=task.state.dropped)
             except QservError as error:

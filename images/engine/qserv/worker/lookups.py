@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from qserv.catalog.errors import DataError
+from qserv.catalog.errors import DataError, WorkerFailed
 from qserv.catalog.messages import LookupHeader
 from qserv.storage import files
 from qserv.storage.index import IndexReader
@@ -36,7 +36,7 @@ class Lookups:
             if ranged:
                 return self._reader.chunks_between(paths, header.low, header.high)
             return self._reader.lookup(paths, keys)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, WorkerFailed) as error:
             raise failures.of_reading(error, paths) from None
 
     def answer(self, body: bytes) -> pa.Buffer:

@@ -112,6 +112,7 @@ class Worker:
                 self._lookups.find,
                 spool=scratch / "spool",
                 memory=settings.ingest_memory_limit,
+                source_dirs=settings.source_dirs,
             ),
         )
         service.service = self._listen(trust)

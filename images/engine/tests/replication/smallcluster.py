@@ -91,6 +91,7 @@ class Cluster:
                 http_port=free_port(),
                 controllers=(f"http://127.0.0.1:{self.port}",),
                 threads=1,
+                source_dirs=(Path("/"),),
             )
         )
         wait_for(lambda: any(view.name == name and view.state == "online" for view in self.client.workers()))

@@ -111,6 +111,7 @@ class Site:
             "http_port": 0,
             "memory_limit": 256 << 20,
             "point_memory_limit": 128 << 20,
+            "source_dirs": (self.folder.parent,),
         }
         return WorkerSettings(**(facts | changes))
 

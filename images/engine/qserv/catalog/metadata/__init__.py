@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from qserv.catalog.metadata import migrate, people, snapshot
+from qserv.catalog.metadata import migrate, people, scrubs, snapshot
 from qserv.catalog.metadata.engine import Database, parse
 from qserv.catalog.metadata.people import Account, KillRequest, QueryRecord, QueryState, password_auth
 from qserv.catalog.metadata.snapshot import Snapshot
@@ -119,6 +119,10 @@ class Metadata:
         """What others asked this czar to kill; each is told once."""
         asked = self.read(partial(people.has_kill_requests, czar=czar))
         return self.write(partial(people.kill_requests, czar=czar)) if asked else []
+
+    def report_damage(self, worker: int, paths: Sequence[str]) -> None:
+        """Note files (relative to the data folder) that a worker, named by its id, did not have whole."""
+        self.write(partial(scrubs.report, worker=worker, paths=paths))
 
     def close_queries_of(self, czar: str, error: str = "the czar stopped while the query ran") -> int:
         """At the start of a czar: end the queries that its former process left running; how many there were."""

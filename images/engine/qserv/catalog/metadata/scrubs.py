@@ -147,7 +147,9 @@ def next_units(
 
 
 def report(connection: Connection, worker: int, paths: Iterable[str]) -> None:
-    """Note files that could not be read on a worker; what is noted already is not noted again."""
+    """Note files that could not be read on a worker; what is noted already, or of a worker that is gone, is not."""
+    if connection.execute(select(schema.worker.c.id).where(schema.worker.c.id == worker)).first() is None:
+        return
     known = {row.path for row in reports(connection) if row.worker == worker}
     new = sorted({path for path in paths if len(path) <= _LONGEST_PATH} - known)
     if new:
