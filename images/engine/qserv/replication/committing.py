@@ -107,22 +107,22 @@ class Committing:
         files = self._metadata.read(partial(ingests.prepared_files, transaction=transaction))
         if not self._counted(transaction, done, files):
             return
-        held = self._metadata.read(partial(units.by_id, identifiers={file.unit for file in files}))
-        asked = {unit: set(row.workers) for unit, row in held.items()}
+        written = {file.unit for file in files}
+        held = self._metadata.read(partial(units.replicas, identifiers=written))
+        asked = {unit: {worker for worker, _ in held.get(unit, ())} for unit in written}
         absent = self._spread(files, asked)
         known = set(self._registry.rows())
 
         def finish(connection: Connection) -> bool:
-            now = units.by_id(connection, asked)
-            if any(set(row.workers) - asked[unit] for unit, row in now.items()):
-                return False  # a unit was given another holder meanwhile: it needs the files too
+            now = units.replicas(connection, written)
+            if any(now.get(unit, frozenset()) - held.get(unit, frozenset()) for unit in written):
+                return False  # a unit was given another holder meanwhile, or one anew: it needs the files too
             version = ingests.commit(connection, transaction, absent)
-            for unit, holders in asked.items():
+            gone = {unit: asked[unit] - {worker for worker, _ in now.get(unit, ())} for unit in written}
+            for file in files:
                 # Units may have moved on meanwhile: who holds one no more keeps none of its new files either.
-                gone = holders - (set(now[unit].workers) if unit in now else set())
-                paths = [file.path for file in files if file.unit == unit]
-                for worker in gone & known:
-                    chores.collect_later(connection, worker, paths, version)
+                for worker in gone[file.unit] & known:
+                    chores.collect_later(connection, worker, [file.path], version)
             return True
 
         if self._leader.write(finish):

@@ -37,7 +37,7 @@ class Commit:
 
     number: int
     units: tuple[int, ...]
-    asked: dict[int, set[int]] = field(default_factory=dict)
+    asked: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
     absent: dict[int, set[int]] = field(default_factory=dict)
     todo: list[tuple[int, int]] = field(default_factory=list)
     prepared: bool = False
@@ -240,6 +240,7 @@ class Controller:
         data.garbage -= {(target, unit.id, file) for file in unit.files}
         if target not in unit.holders:
             unit.holders.append(target)
+            unit.given[target] = next(self.world.numbers)
             data.version += 1
         if drop is not None and drop in unit.holders:
             self.give_up(unit, drop)
@@ -309,7 +310,7 @@ class Controller:
         data, world = self.world.metadata, self.world
         for unit in commit.units:
             holders = list(data.units[unit].holders)
-            commit.asked[unit] = set(holders)
+            commit.asked[unit] = data.units[unit].replicas
             able = [
                 one for one in holders if world.workers[one].answers and world.workers[one].boot == self.boots.get(one)
             ]
@@ -333,13 +334,13 @@ class Controller:
         data, world = self.world.metadata, self.world
         self.guard()
         for unit in commit.units:
-            now = set(data.units[unit].holders)
-            if now - commit.asked[unit] or not now - commit.absent.get(unit, set()):
+            held = data.units[unit]
+            if held.replicas - commit.asked[unit] or not set(held.holders) - commit.absent.get(unit, set()):
                 self.abort(commit)
                 return
         for unit in commit.units:
             data.units[unit].files.add(commit.number)
-            gone = commit.asked[unit] - set(data.units[unit].holders)
+            gone = {one for one, _ in commit.asked[unit]} - set(data.units[unit].holders)
             data.garbage |= {(one, unit, commit.number) for one in gone}
             absent = commit.absent.get(unit, set()) - gone
             data.garbage |= {(one, unit, file) for one in absent for file in data.units[unit].files}

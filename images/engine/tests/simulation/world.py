@@ -51,6 +51,11 @@ class Unit:
     size: int
     files: set[int] = field(default_factory=set)
     holders: list[int] = field(default_factory=list)
+    given: dict[int, int] = field(default_factory=dict)  # a number for each holder, new when it is given the unit anew
+
+    @property
+    def replicas(self) -> set[tuple[int, int]]:
+        return {(one, self.given.get(one, 0)) for one in self.holders}
 
 
 @dataclass

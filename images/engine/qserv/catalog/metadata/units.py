@@ -89,6 +89,16 @@ def place(
     return find(connection, kind, scope, list(placed))
 
 
+def replicas(connection: Connection, identifiers: Iterable[int]) -> dict[int, frozenset[tuple[int, int]]]:
+    """Who holds units: by unit, the ids of the workers, each with a number that is new when it is given the unit anew."""
+    r = schema.replica.c
+    found: dict[int, set[tuple[int, int]]] = defaultdict(set)
+    for part in sliced(sorted(set(identifiers))):
+        for row in connection.execute(select(r.unit_id, r.worker_id, r.id).where(r.unit_id.in_(part))):
+            found[row.unit_id].add((row.worker_id, row.id))
+    return {unit: frozenset(held) for unit, held in found.items()}
+
+
 def add_replica(connection: Connection, unit: int, worker: int) -> None:
     """A worker holds all committed files of a unit now."""
     r = schema.replica.c
