@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -288,13 +288,13 @@ class WorkerClient:
             raise raised_by(self.address, error) from None
         return StageWriter(self.address, writer)
 
-    def file(self, path: str) -> Iterator[pa.Buffer]:
-        """The bytes of a file, piece by piece."""
-        reader = self._open(flight.Ticket(FileTask(path=path).encode()))
+    def files(self, paths: Sequence[str]) -> Generator[tuple[int, pa.Buffer], None, None]:
+        """The bytes of files, one file after another: the place of a file among ``paths``, and its next piece."""
+        reader = self._open(flight.Ticket(FileTask(paths=tuple(paths)).encode()))
         with contextlib.closing(_Stream(self.address, reader, self._silence).chunks()) as chunks:
             for chunk in chunks:
-                for value in chunk.data.column(0):
-                    yield value.as_buffer()
+                for place, piece in zip(chunk.data.column(0).to_pylist(), chunk.data.column(1), strict=True):
+                    yield place, piece.as_buffer()
 
     def action(
         self,

@@ -7,7 +7,8 @@ A worker's Flight service
     :class:`BatchDone` (with a batch of no rows) when all rows of a batch of chunks were sent: a batch counts once,
     whole, so rows that came before a failure without their ``BatchDone`` are thrown away.
 ``DoGet(FileTask)``
-    streams the bytes of a file as one-column record batches (``bytes`` binary).
+    streams the bytes of files, one after another, as record batches (``file`` int32: its place among the paths,
+    ``bytes`` binary: the next piece of it; each file has a piece, be it empty).
 ``DoPut(StagePut)``
     stages rows of a transaction on the primary worker of their chunks. Batches are sorted by the column ``chunkId``
     (main), ``hostChunkId`` (overlap) or ``partition`` (index), which names the unit of each row.
@@ -93,7 +94,7 @@ class BatchDone(Message):
 
 class FileTask(Message):
     do: Literal["file"] = "file"
-    path: str
+    paths: tuple[str, ...]
 
 
 class Cancel(Message):

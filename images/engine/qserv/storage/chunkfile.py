@@ -18,13 +18,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qserv.catalog.model import CHUNK_COLUMN, HOST_COLUMN, SUBCHUNK_COLUMN, FileKind, UnitKind
-from qserv.storage.files import HashingFile, StoredFile, folder_of, publish
+from qserv.storage.files import HashingFile, StoredFile, folder_of
+from qserv.storage.publishing import Batch, publish
 from qserv.storage.schema import named
 
 ROW_GROUP = 40_960
 """Rows: a third of DuckDB's own unit of work, where scans lose little and points gain much."""
 
 BLOOM_FALSE_POSITIVES = 0.01
+
+_WRITE_BLOCK = 1 << 20
+"""Bytes: the encoder writes many small pieces, each of which would wait for the interpreter."""
 
 
 def sort_chunk(rows: pa.Table, key: str | None, place: str = SUBCHUNK_COLUMN) -> pa.Table:
@@ -50,16 +54,17 @@ def write_parquet(rows: pa.Table, target: RawIOBase, key: str | None = None) -> 
     bloom = {}
     if key is not None and rows.num_rows and pa.types.is_integer(rows.schema.field(key).type):
         bloom = {key: {"ndv": min(ROW_GROUP, rows.num_rows), "fpp": BLOOM_FALSE_POSITIVES}}
-    pq.write_table(
-        rows,
-        pa.PythonFile(target, mode="w"),
-        row_group_size=ROW_GROUP,
-        compression={field.name: "none" if pa.types.is_floating(field.type) else "snappy" for field in rows.schema},
-        use_dictionary=[field.name for field in rows.schema if _repeats(field)],
-        write_statistics=True,
-        bloom_filter_options=bloom or None,
-        store_schema=False,
-    )
+    with pa.BufferedOutputStream(pa.PythonFile(target, mode="w"), _WRITE_BLOCK) as stream:
+        pq.write_table(
+            rows,
+            stream,
+            row_group_size=ROW_GROUP,
+            compression={field.name: "none" if pa.types.is_floating(field.type) else "snappy" for field in rows.schema},
+            use_dictionary=[field.name for field in rows.schema if _repeats(field)],
+            write_statistics=True,
+            bloom_filter_options=bloom or None,
+            store_schema=False,
+        )
 
 
 def _repeats(field: pa.Field) -> bool:
@@ -79,8 +84,9 @@ def write_chunk(
     parts: Sequence[pa.Table],
     schema: pa.Schema,
     key: str | None,
+    batch: Batch | None = None,
 ) -> StoredFile:
-    """Sort a unit's rows and publish them as one file.
+    """Sort a unit's rows and publish them as one file, together with others where ``batch`` is given.
 
     ``parts`` are the rows as they came, of ``schema`` (see :func:`qserv.storage.schema.stored_schema`); there may be
     none. A replicated table (``UnitKind.FULL``) is written in the order in which it came.
@@ -96,7 +102,7 @@ def write_chunk(
     def write(target: HashingFile) -> None:
         write_parquet(rows, target, looked_up)
 
-    return publish(root, folder_of(database, table, unit, number), kind, transaction, write)
+    return publish(root, folder_of(database, table, unit, number), kind, transaction, write, batch)
 
 
 def write_empty(path: Path, schema: pa.Schema) -> None:

@@ -1,10 +1,9 @@
-"""Names of stored files, and how one comes to be: whole under its final name, or not at all.
+"""Names of stored files, and what is done with those that are there.
 
 ``<data>/<database>/<table>/<unit>/<kind>-<transaction>-<first 8 hex of sha256>.<parquet|arrow>``
 
-The unit is a chunk's number, ``index-<partition>`` or ``full``. A file is written under a temporary name in the folder
-where it will live, synced, renamed to a name never used before, and the folder synced: after a crash there is the whole
-file or a temporary one, which :func:`sweep` removes. A file is never changed afterwards.
+The unit is a chunk's number, ``index-<partition>`` or ``full``. How a file comes to be is in
+:mod:`qserv.storage.publishing`; it is never changed afterwards.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import RawIOBase
@@ -125,64 +123,6 @@ class HashingFile(RawIOBase):
     @property
     def sha256(self) -> str:
         return self._sum.hexdigest()
-
-
-def publish(
-    root: Path, folder: str, kind: FileKind, transaction: int, write: Callable[[HashingFile], None]
-) -> StoredFile:
-    """Make a new file of what ``write`` writes. Nothing is left behind if it raises.
-
-    The same bytes published again give the same name: that file then is as it was.
-    """
-    directory = resolve(root, folder)
-    make_folder(root, directory)
-    temporary = directory / f"{TEMPORARY}{uuid.uuid4().hex}"
-    try:
-        with temporary.open("xb", buffering=_BLOCK) as file:
-            hashing = HashingFile(file)
-            write(hashing)
-            file.flush()
-            os.fsync(file.fileno())
-        name = str(FileName(kind, transaction, hashing.sha256[:8]))
-        temporary.rename(directory / name)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(directory)
-    return StoredFile(f"{folder}/{name}", hashing.sha256, hashing.size)
-
-
-def receive(root: Path, path: str, sha256: str, size: int, blocks: Iterable[bytes]) -> StoredFile:
-    """Make a file of bytes that another worker sends, under the path it has there.
-
-    Raises
-    ------
-    DataError
-        If the bytes are not those of ``sha256`` and ``size``, or the path does not carry that sum. Nothing is left.
-    """
-    target = resolve(root, path)
-    name = FileName.parse(target.name)
-    if name is None or name.digest != sha256[:8]:
-        raise DataError(f"{path!r} is not the name of a stored file with the sum {sha256[:8]}…")
-    make_folder(root, target.parent)
-    temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb", buffering=_BLOCK) as file:
-            hashing = HashingFile(file)
-            for block in blocks:
-                hashing.write(block)
-            if (hashing.size, hashing.sha256) != (size, sha256):
-                raise DataError(
-                    f"the copy of {path} has {hashing.size} bytes of {size}, or another sum: it was damaged"
-                )
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)
-    return StoredFile(path, sha256, size)
 
 
 def make_folder(root: Path, directory: Path) -> None:

@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from qserv.catalog.errors import DuplicateKey, WorkerFailed
 from qserv.catalog.model import CHUNK_COLUMN, SUBCHUNK_COLUMN, FileKind, UnitKind
-from qserv.storage.files import HashingFile, StoredFile, folder_of, publish
+from qserv.storage.files import HashingFile, StoredFile, folder_of
+from qserv.storage.publishing import Batch, publish
 from qserv.storage.schema import index_schema
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -142,8 +143,9 @@ def write_index(
     *,
     unique: bool,
     existing: Iterable[Path] = (),
+    batch: Batch | None = None,
 ) -> StoredFile:
-    """Sort the keys of a partition and publish them as one file.
+    """Sort the keys of a partition and publish them as one file, together with others where ``batch`` is given.
 
     Parameters
     ----------
@@ -167,7 +169,8 @@ def write_index(
         with pa.ipc.new_file(pa.PythonFile(target, mode="w"), schema) as writer:
             writer.write_table(rows)
 
-    return publish(root, folder_of(database, table, UnitKind.INDEX, partition), FileKind.INDEX, transaction, write)
+    folder = folder_of(database, table, UnitKind.INDEX, partition)
+    return publish(root, folder, FileKind.INDEX, transaction, write, batch)
 
 
 def _refuse_duplicates(name: str, keys: Keys, existing: Iterable[Path]) -> None:

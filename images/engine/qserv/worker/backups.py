@@ -12,6 +12,7 @@ from qserv.catalog.errors import QservError, Unavailable, WorkerFailed
 from qserv.catalog.messages import Export, Restore
 from qserv.storage import files
 from qserv.storage.depot import blocks_of, checked, depot
+from qserv.storage.publishing import receive as receive_file
 from qserv.worker import failures
 from qserv.worker.store import Store
 from qserv.worker.transfer import PARALLEL, Pace
@@ -66,7 +67,7 @@ class Backups:
                 return
 
             def receive() -> files.StoredFile:
-                return files.receive(self._store.root, path, sha256, size, self._paced(where.get(source), pace))
+                return receive_file(self._store.root, path, sha256, size, self._paced(where.get(source), pace))
 
             try:
                 self._store.publish(receive, path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,13 +25,18 @@ from qserv.storage import files
 from qserv.storage.chunkfile import write_chunk
 from qserv.storage.files import StoredFile, folder_of
 from qserv.storage.index import write_index
+from qserv.storage.publishing import Batch
 from qserv.storage.schema import stored_schema
+from qserv.worker import failures
 from qserv.worker.declared import with_declared
 from qserv.worker.staging import WHOLE, Staged, Staging
 from qserv.worker.store import Store
 
-THREADS = 8
-"""Files written at a time. Small ones wait for the disk to sync, large ones for memory: see :class:`Budget`."""
+THREADS = 4
+"""Bundles written at a time: while one waits for the disk to sync, others are encoded."""
+
+_BUNDLE = 64
+"""Files that are synced together."""
 
 _COPIES = 3
 """Of a unit's rows, while they are sorted and encoded."""
@@ -129,9 +134,10 @@ class Preparer:
             for facts in map(with_declared, wish.tables)
             for job in self._jobs(wish.transaction, facts, contributions)
         ]
-        pending = [self._pool.submit(self._do, wish, job) for job in jobs]
+        bundles = [jobs[first : first + _BUNDLE] for first in range(0, len(jobs), _BUNDLE)]
+        pending = [self._pool.submit(self._bundle, wish, bundle) for bundle in bundles]
         try:
-            written = tuple(future.result() for future in pending)
+            written = tuple(file for future in pending for file in future.result())
         except CancelledError:
             raise Unavailable("the worker is shutting down") from None
         finally:
@@ -171,14 +177,23 @@ class Preparer:
         for number in sorted(index.units) if index is not None else ():
             yield _Job(facts, FileKind.INDEX, UnitKind.INDEX, number, index, number)
 
-    def _do(self, wish: Prepare, job: _Job) -> StagedUnit:
+    def _bundle(self, wish: Prepare, jobs: Sequence[_Job]) -> list[StagedUnit]:
+        with Batch(self._store.root) as batch:
+            written = [self._do(wish, job, batch) for job in jobs]
+            self._store.finish(batch)
+        return written
+
+    def _do(self, wish: Prepare, job: _Job, batch: Batch) -> StagedUnit:
         if self._stopping.is_set():
             raise Unavailable("the worker is shutting down")
         parts = job.staged.rows(job.run) if job.staged is not None else []
         write = self._index_writer if job.kind is FileKind.INDEX else self._chunk_writer
         folder = folder_of(job.facts.database, job.facts.spec.name, job.unit, job.number)
         with self._budget.hold(_COPIES * sum(part.nbytes for part in parts)):
-            stored = self._store.publish(lambda: write(wish, job, parts), f"{folder}/{job.kind}")
+            try:
+                stored = write(wish, job, parts, batch)
+            except OSError as error:
+                raise failures.of_disk(error, f"{folder}/{job.kind}") from None
         return StagedUnit(
             table=job.facts.id,
             kind=job.kind,
@@ -190,7 +205,7 @@ class Preparer:
             bytes=stored.bytes,
         )
 
-    def _chunk_writer(self, wish: Prepare, job: _Job, parts: list[pa.Table]) -> StoredFile:
+    def _chunk_writer(self, wish: Prepare, job: _Job, parts: list[pa.Table], batch: Batch) -> StoredFile:
         spec = job.facts.spec
         return write_chunk(
             self._store.root,
@@ -203,9 +218,10 @@ class Preparer:
             parts,
             stored_schema(spec, job.kind),
             spec.keys[0] if spec.keys else spec.key,
+            batch,
         )
 
-    def _index_writer(self, wish: Prepare, job: _Job, parts: list[pa.Table]) -> StoredFile:
+    def _index_writer(self, wish: Prepare, job: _Job, parts: list[pa.Table], batch: Batch) -> StoredFile:
         return write_index(
             self._store.root,
             job.facts.database,
@@ -215,6 +231,7 @@ class Preparer:
             parts,
             unique=job.facts.spec.unique,
             existing=self._existing(wish, job) if job.facts.spec.unique else (),
+            batch=batch,
         )
 
     def _existing(self, wish: Prepare, job: _Job) -> list[Path]:

@@ -71,9 +71,9 @@ class WorkerService(flight.FlightServerBase):  # type: ignore[misc]
 
     def do_get(self, context: Any, ticket: Any) -> Any:
         with _told():
-            task = _parsed(_TICKET, ticket.ticket, "a query or a file")
+            task = _parsed(_TICKET, ticket.ticket, "a query or files")
             if isinstance(task, FileTask):
-                schema, blocks = self._files.stream(task.path)
+                schema, blocks = self._files.stream(task.paths)
                 return flight.GeneratorStream(schema, _told_items((block, None) for block in blocks))
             schema, items = self._queries.start(task, context.is_cancelled)
             return flight.GeneratorStream(schema, _told_items(items))

@@ -64,6 +64,7 @@ class Staged:
         self._schema = schema
         self._mapped = pa.memory_map(str(path), "r").read_buffer()
         self._runs: dict[int, list[_Run]] = {}
+        self._opened: dict[int, pa.RecordBatch] = {}
         for block in blocks:
             for unit, first, count in zip(
                 block.units.tolist(), block.firsts.tolist(), block.counts.tolist(), strict=True
@@ -80,7 +81,12 @@ class Staged:
         return [pa.Table.from_batches([self._read(run.block).slice(run.first, run.count)]) for run in runs]
 
     def _read(self, block: _Block) -> pa.RecordBatch:
-        return pa.ipc.read_record_batch(self._mapped.slice(block.offset, block.size), self._schema)
+        # Many units have rows in each batch: it is opened once, which holds no memory either.
+        found = self._opened.get(block.offset)
+        if found is None:
+            found = pa.ipc.read_record_batch(self._mapped.slice(block.offset, block.size), self._schema)
+            self._opened[block.offset] = found
+        return found
 
 
 class _Log:

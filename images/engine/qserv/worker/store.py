@@ -12,12 +12,11 @@ from pathlib import Path, PurePosixPath
 from qserv.catalog.errors import QservError
 from qserv.storage import files
 from qserv.storage.files import FileName, StoredFile
+from qserv.storage.publishing import Batch
 from qserv.worker import failures
 
 PRIVATE = ".qserv"
 """Folder of what is the worker's own: identity, staged rows, scratch. Hidden, so that no inventory lists it."""
-
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +69,20 @@ class Store:
         DiskFull, WorkerFailed
             Where the disk fails; ``what`` names the file.
         """
-        for attempt in range(_ATTEMPTS):
-            try:
-                stored = write()
-                break
-            except FileNotFoundError as error:
-                # A removal took the folder away between its making and the file's, as it was empty.
-                if attempt == _ATTEMPTS - 1:
-                    raise failures.of_disk(error, what) from None
-            except OSError as error:
-                raise failures.of_disk(error, what) from None
+        try:
+            stored = write()
+        except OSError as error:
+            raise failures.of_disk(error, what) from None
         self._note(stored.path, stored.bytes)
         return stored
+
+    def finish(self, batch: Batch) -> None:
+        """Have the files of a batch synced and named, and note them; raises as :meth:`publish`."""
+        try:
+            for stored in batch.finish():
+                self._note(stored.path, stored.bytes)
+        except OSError as error:
+            raise failures.of_disk(error, "syncing files") from None
 
     def remove(self, paths: Iterable[str]) -> int:
         """Remove files; one that is not there counts as removed. Answers how many there were."""

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
 
 from qserv.catalog import logs
-from qserv.catalog.errors import FileMissing, QservError, Unavailable
+from qserv.catalog.errors import FileMissing, QservError, Unavailable, WorkerFailed
 from qserv.catalog.flight import WorkerClient
 from qserv.catalog.messages import Fetch, Inventory, Verified, Verify
 from qserv.storage import files
+from qserv.storage.publishing import Batch
 from qserv.worker import failures, metrics
 from qserv.worker.store import Store
 
 BLOCK = 1 << 20
 """Bytes of a file in one message."""
 
-PARALLEL = 8
-"""Files that are copied at a time: small ones wait for the disk more than for the network."""
+PARALLEL = 4
+"""Streams of files at a time."""
+
+STREAM_FILES = 64
+STREAM_BYTES = 64 << 20
+"""What one stream brings at most, but for a file that is larger: it is synced at once when it is there."""
+
+Wanted = tuple[str, str, int]
+"""A file's path, sha256 and bytes."""
 
 log = logs.get(__name__)
 
-_SCHEMA = pa.schema([pa.field("bytes", pa.binary(), nullable=False)])
+_SCHEMA = pa.schema([pa.field("file", pa.int32(), nullable=False), pa.field("bytes", pa.binary(), nullable=False)])
 
 
 class FileSource:
@@ -41,27 +52,30 @@ class FileSource:
         """Break off what is being verified."""
         self._stopping.set()
 
-    def stream(self, path: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-        """The bytes of a stored file, in blocks.
+    def stream(self, paths: Sequence[str]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The bytes of stored files, in pieces, several small ones in a batch.
 
         Raises
         ------
         FileMissing, DataError
-            Where it is not there, or the path is not one of a stored file.
+            Where one is not there, or a path is not one of a stored file.
         """
-        found = files.existing(self._store.root, path)
-        if files.FileName.parse(found.name) is None:
-            raise FileMissing(f"{path} is not a stored file", path=path)
-        return _SCHEMA, self._blocks(found, path)
+        found = [files.existing(self._store.root, path) for path in paths]
+        for path, place in zip(paths, found, strict=True):
+            if files.FileName.parse(place.name) is None:
+                raise FileMissing(f"{path} is not a stored file", path=path)
+        return _SCHEMA, _packed(self._pieces(found, paths))
 
     @staticmethod
-    def _blocks(found: Path, path: str) -> Iterator[pa.RecordBatch]:
-        try:
-            with found.open("rb", buffering=0) as file:
-                while block := file.read(BLOCK):
-                    yield pa.record_batch([pa.array([block], type=pa.binary())], schema=_SCHEMA)
-        except OSError as error:
-            raise failures.of_disk(error, path) from None
+    def _pieces(found: Sequence[Path], paths: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+        for number, place in enumerate(found):
+            try:
+                with place.open("rb", buffering=0) as file:
+                    yield number, file.read(BLOCK)
+                    while block := file.read(BLOCK):
+                        yield number, block
+            except OSError as error:
+                raise failures.of_disk(error, paths[number]) from None
 
     def inventory(self, prefix: str) -> Inventory:
         """The files that the disk has now."""
@@ -126,7 +140,7 @@ class Copier:
         """
         pace = Pace(wish.bandwidth)
         source = self._client(wish.source)
-        copies = [self._pool.submit(self._bring, source, *file, pace) for file in wish.files]
+        copies = [self._pool.submit(self._bring, source, part, pace) for part in _parts(wish.files)]
         try:
             for copy in copies:
                 copy.result()
@@ -145,23 +159,72 @@ class Copier:
         self.stop()
         self._pool.shutdown(cancel_futures=True)
 
-    def _bring(self, source: WorkerClient, path: str, sha256: str, size: int, pace: Pace) -> None:
-        place = files.resolve(self._store.root, path)
-        if place.is_file() and place.stat().st_size == size and files.sum_of(place) == sha256:
+    def _bring(self, source: WorkerClient, part: Sequence[Wanted], pace: Pace) -> None:
+        missing = [file for file in part if not self._whole(*file)]
+        if not missing:
             return
+        with Batch(self._store.root) as batch:
+            try:
+                self._receive(source, missing, batch, pace)
+            finally:
+                self._store.finish(batch)
 
-        def receive() -> files.StoredFile:
-            return files.receive(self._store.root, path, sha256, size, self._paced(source.file(path), pace))
+    def _whole(self, path: str, sha256: str, size: int) -> bool:
+        place = files.resolve(self._store.root, path)
+        return place.is_file() and place.stat().st_size == size and files.sum_of(place) == sha256
 
-        try:
-            self._store.publish(receive, path)
-        except QservError as error:
-            error.details.setdefault("path", path)
-            raise
-        metrics.FETCHED_BYTES.inc(size)
+    def _receive(self, source: WorkerClient, wanted: Sequence[Wanted], batch: Batch, pace: Pace) -> None:
+        come = 0
+        with contextlib.closing(source.files([file[0] for file in wanted])) as stream:
+            for place, pieces in groupby(stream, key=itemgetter(0)):
+                path, sha256, size = wanted[place]
+                try:
+                    batch.receive(path, sha256, size, self._paced(pieces, pace))
+                except QservError as error:
+                    error.details.setdefault("path", path)
+                    raise
+                except OSError as error:
+                    raise failures.of_disk(error, path) from None
+                metrics.FETCHED_BYTES.inc(size)
+                come += 1
+        if come != len(wanted):
+            raise WorkerFailed(f"worker {source.address} sent {come} of {len(wanted)} files")
 
-    def _paced(self, blocks: Iterator[pa.Buffer], pace: Pace) -> Iterator[bytes]:
-        for block in blocks:
-            yield block.to_pybytes()
+    def _paced(self, pieces: Iterable[tuple[int, pa.Buffer]], pace: Pace) -> Iterator[memoryview]:
+        for _, block in pieces:
+            yield memoryview(block)
             if self._stopping.wait(pace.delay(block.size)):
                 raise Unavailable("the worker is shutting down")
+
+
+def _packed(pieces: Iterable[tuple[int, bytes]]) -> Iterator[pa.RecordBatch]:
+    """Pieces of files as record batches of about ``BLOCK`` bytes."""
+    held: list[tuple[int, bytes]] = []
+    size = 0
+
+    def batch() -> pa.RecordBatch:
+        columns = [pa.array([place for place, _ in held], pa.int32()), pa.array([piece for _, piece in held])]
+        return pa.record_batch(columns, schema=_SCHEMA)
+
+    for place, piece in pieces:
+        if held and size + len(piece) > BLOCK:
+            yield batch()
+            held, size = [], 0
+        held.append((place, piece))
+        size += len(piece)
+    if held:
+        yield batch()
+
+
+def _parts(wanted: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:
+    """What one stream brings, each."""
+    part: list[Wanted] = []
+    size = 0
+    for file in wanted:
+        if part and (len(part) == STREAM_FILES or size + file[2] > STREAM_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(file)
+        size += file[2]
+    if part:
+        yield part

@@ -15,13 +15,12 @@ from qserv.storage.files import (
     existing,
     folder_of,
     inventory,
-    publish,
-    receive,
     remove,
     resolve,
     sum_of,
     sweep,
 )
+from qserv.storage.publishing import Batch, publish, receive
 
 FOLDER = folder_of("sky", "Object", UnitKind.CHUNK, 4711)
 
@@ -143,3 +142,34 @@ def test_an_inventory_below_a_prefix(tmp_path: Path) -> None:
     publish(tmp_path, folder_of("other", "Object", UnitKind.CHUNK, 1), FileKind.MAIN, 1, write(b"two"))
     assert list(inventory(tmp_path, "sky")) == [(one.path, 3)]
     assert list(inventory(tmp_path, "nothing/here")) == []
+
+
+def test_a_batch_names_its_files_when_it_is_finished(tmp_path: Path) -> None:
+    folders = [folder_of("sky", "Object", UnitKind.CHUNK, number) for number in range(20)]
+    with Batch(tmp_path) as batch:
+        made = [batch.write(folder, FileKind.MAIN, 7, write(folder.encode())) for folder in folders]
+        assert list(inventory(tmp_path)) == []
+        assert batch.finish() == tuple(made)
+    assert sorted(inventory(tmp_path)) == sorted((one.path, one.bytes) for one in made)
+    assert [sum_of(tmp_path / one.path) for one in made] == [one.sha256 for one in made]
+    assert sweep(tmp_path) == 0
+
+
+def test_a_batch_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), Batch(tmp_path) as batch:
+        batch.write(FOLDER, FileKind.MAIN, 7, write(b"whole"))
+        raise RuntimeError
+    assert list(inventory(tmp_path)) == []
+    assert sweep(tmp_path) == 0
+
+
+def test_a_batch_of_copies_keeps_the_whole_ones(tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"whole").hexdigest()
+    good = f"{FOLDER}/main-7-{digest[:8]}.parquet"
+    with Batch(tmp_path) as batch:
+        stored = batch.receive(good, digest, 5, [b"wh", b"ole"])
+        with pytest.raises(DataError, match="damaged"):
+            batch.receive(good, digest, 5, [b"wh"])
+        assert batch.finish() == (stored,)
+    assert (tmp_path / good).read_bytes() == b"whole"
+    assert sweep(tmp_path) == 0

@@ -225,7 +225,7 @@ def test_only_the_cluster_is_answered(loaded: Loaded, standing: Site) -> None:
     stranger = WorkerClient(worker.flight, Trust(standing.secret_file, lambda: ("guess",), Certificates()))
     assert isinstance(failure(lambda: answer(stranger, task(COUNT, files))), Unauthenticated)
     assert isinstance(failure(lambda: stranger.action("ping")), Unauthenticated)
-    assert isinstance(failure(lambda: list(stranger.file(files[CHUNKS[0]].path))), Unauthenticated)
+    assert isinstance(failure(lambda: list(stranger.files([files[CHUNKS[0]].path]))), Unauthenticated)
     stranger.close()
     with flight.FlightClient(f"grpc://{worker.flight}") as nobody, pytest.raises(flight.FlightUnauthenticatedError):
         list(nobody.do_action(flight.Action("inventory", b"{}")))
@@ -243,7 +243,7 @@ def test_a_rotated_secret_is_taken_up(own: Loaded, site: Site) -> None:
 @pytest.mark.parametrize("path", ["../secret", "/etc/passwd", ".qserv/identity.json", "sky/Object/100/nothing"])
 def test_files_are_sent_from_the_data_folder_only(loaded: Loaded, path: str) -> None:
     _, client, _ = loaded
-    assert isinstance(failure(lambda: list(client.file(path))), DataError | FileMissing)
+    assert isinstance(failure(lambda: list(client.files([path]))), DataError | FileMissing)
 
 
 def test_messages_that_make_no_sense_are_refused(loaded: Loaded) -> None:
