@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import duckdb
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +33,7 @@ def measure(results: Results, cluster: Cluster, database: str, rounds: int) -> N
             expected = _pairs(ra, decl, chord)
             if found != expected:
                 raise RuntimeError(f"{found} pairs within {radius} arc seconds are not the KD-tree's {expected}")
-            mine, theirs = side_by_side(rounds, lambda sql=sql: fetch(ours, sql), lambda c=chord: _pairs(ra, decl, c))
+            mine, theirs = side_by_side(rounds, partial(fetch, ours, sql), partial(_pairs, ra, decl, chord))
             name = f"{database}: neighbours within {radius} arc seconds"
             results.add(f"{name}: our time / KD-tree's", mine / theirs, "ratio", GOAL)
             results.add(f"{name}: our time", mine, "s")

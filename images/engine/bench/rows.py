@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -27,11 +28,9 @@ def measure(results: Results, cluster: Cluster, socket: Path, database: str, row
     before = resident_bytes(czar)
     for columns, select in SELECTS.items():
         sql = select.format(rows=rows)
-        ours, theirs = side_by_side(
-            rounds,
-            lambda sql=sql: _client(("mariadb", f"--defaults-file={cluster.home.client_file}", database), sql),
-            lambda sql=sql: _client(("mariadb", f"--socket={socket}", "--user=root", database), sql),
-        )
+        czars = ("mariadb", f"--defaults-file={cluster.home.client_file}", database)
+        peers = ("mariadb", f"--socket={socket}", "--user=root", database)
+        ours, theirs = side_by_side(rounds, partial(_client, czars, sql), partial(_client, peers, sql))
         name = f"{rows:,} rows of {columns} columns to the C client"
         results.add(f"{name}: our rows/s", rows / ours, "rows/s")
         results.add(f"{name}: our rows/s / MariaDB's", theirs / ours, "ratio", RATE_GOAL)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from pymysql.connections import Connection
@@ -41,7 +42,7 @@ SCANS = (
 )
 
 
-def fetch(connection: Connection, sql: str) -> tuple[tuple[object, ...], ...]:
+def fetch(connection: Connection, sql: str) -> tuple[tuple[Any, ...], ...]:
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return tuple(cursor.fetchall())
