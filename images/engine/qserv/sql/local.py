@@ -54,7 +54,7 @@ class LocalRows:
     def _read(self, relation: Relation) -> str:
         firsts = [cells for cells in self.cells if cells.near.first is relation]
         seconds = [cells for cells in self.cells if cells.near.second is relation]
-        if relation not in self.layout.satellites and not firsts:
+        if relation not in self.layout.satellites and not firsts and not seconds:
             return self.files.read(relation)
         rows = self._satellite(relation) if relation in self.layout.satellites else self._home(relation)
         for cells in firsts:

@@ -2,7 +2,7 @@
 
 Tables whose keys of one director are equal lie together (*home*). A director joined through the second key of a match
 table, or by a neighbour condition, is a *satellite*: its rows are among those of the home chunk and of its overlap.
-Replicated tables lie everywhere.
+Replicated tables lie everywhere; a neighbour condition on one of them places nothing, and is local at any radius.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def layout(found: From, nears: list[Near]) -> Layout | None:
         return None
     partitioned = [relation for relation, table in tables.items() if table.partitioned]
     if not partitioned:
-        return Layout(None)
+        return Layout(None, nears=[near for near in nears if near.everywhere])
     families = {tables[relation].family for relation in partitioned}
     if len(families) != 1 or _replicated_first(found):
         return None
@@ -133,6 +133,9 @@ def _grow(start: Relation, wanted: list[Relation], edges: list[_Edge], nears: li
         if edge.satellite and allowed and edge.first in found.home and not _placed(found, edge.second):
             found.satellites[edge.second] = edge.first
     for near in nears:
+        if near.everywhere:
+            found.nears.append(near if not near.first.base.partitioned else near.swapped)
+            continue
         for first, second in ((near.first, near.second), (near.second, near.first)):
             if (
                 first in found.home

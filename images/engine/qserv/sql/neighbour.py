@@ -5,7 +5,7 @@ when each is ``w`` wide where the band is narrowest. A row of the second table l
 repeated for each cell that comes within the radius: bands from ``dec - r`` to ``dec + r``, and in each the cells within
 ``asin(sin r / cos dec)`` of its right ascension, around 0/360 too; all of them where the circle holds a pole. Then
 the host chunk and the number of band and cell are equal for each pair exactly once, whichever chunk its second row was
-stored beside.
+stored beside. A replicated table is whole beside every chunk: there its rows are repeated, whatever the radius.
 
 Candidates are told apart by the square of the chord between them, a few multiplications: below the radius for certain,
 above it for certain, or too near to say, when the user's own predicate decides.
@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import radians, sin
+from math import pi, radians, sin
 
 from sqlglot import exp
 
 from qserv.catalog.errors import WrongArguments
+from qserv.catalog.model import TableKind
 from qserv.sql.constants import constant_number
 from qserv.sql.scope import Relation
 from qserv.sql.source import Condition, From, Origin
@@ -51,6 +52,11 @@ class Near:
     second: Relation
     radius: float
     condition: Condition
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether one side is a replicated table, so that any radius finds all pairs."""
+        return any(not each.base.partitioned for each in (self.first, self.second))
 
     @property
     def swapped(self) -> Near:
@@ -152,6 +158,7 @@ class Cells:
     def second(self, rows: str) -> str:
         """The rows of the second table, each with its cell."""
         ra, decl = _position(self.near.second)
+        rows = _placed(self.near.second, rows)
         band, columns = self._name("band"), self._columns(self._name("band"))
         inner = f"SELECT *, {self._vector(ra, decl)}, {self._band(decl)} AS {band} FROM {rows} AS n"
         column = f"least(CAST(floor(qserv_wrap({ra}) / 360 * {columns}) AS BIGINT), {columns} - 1)"
@@ -161,6 +168,7 @@ class Cells:
     def first(self, rows: str) -> str:
         """The rows of the first table, each repeated for the cells within its reach."""
         ra, decl = _position(self.near.first)
+        rows = _placed(self.near.first, rows)
         band, width, count, low, high = (self._name(each) for each in ("band", "width", "count", "low", "high"))
         around = f"degrees(asin(sin(radians({self._reach})) / cos(radians({decl})))) + 1e-9"
         half = f"CASE WHEN abs({decl}) + {self._reach} >= 90 THEN 360 ELSE {around} END"
@@ -187,7 +195,7 @@ class Cells:
         same = f"{one}.{self._name('cell')} = {other}.{self._name('cell')}"
         steps = [f"({one}.{self._name(axis)} - {other}.{self._name(axis)})" for axis in "xyz"]
         chord = f"({' + '.join(f'{step} * {step}' for step in steps)})"
-        angle = radians(self.near.radius)
+        angle = min(radians(self.near.radius), pi)
         square = (2 * sin(angle / 2)) ** 2
         # vectors of doubles are right to some 1e-16, which is 1e-16 / r of a chord
         unsure = max(1e-9, 1e-14 / max(angle, 1e-14))
@@ -195,6 +203,14 @@ class Cells:
         # CASE alone is sure not to compute the user's predicate where the chord decides
         decided = f"WHEN {chord} > {outer!r} THEN false WHEN {chord} < {inner!r} THEN true"
         return [same, f"CASE {decided} ELSE {self.near.condition.sql} END"]
+
+
+def _placed(relation: Relation, rows: str) -> str:
+    """The rows that have a place on the sphere; those of a director were made sure of when they were loaded."""
+    if relation.base.kind is TableKind.DIRECTOR:
+        return rows
+    ra, decl = _position(relation)
+    return f"(SELECT * FROM {rows} AS n WHERE qserv_on_sphere({ra}, {decl}))"
 
 
 def _position(relation: Relation) -> tuple[str, str]:

@@ -48,10 +48,10 @@ class Placing:
             Where they would lie together if the overlap were wide enough for a neighbour condition.
         """
         wanted = nears(self.found)
-        within = [near for near in wanted if near.radius <= overlap_of(near)]
+        within = [near for near in wanted if near.everywhere or near.radius <= overlap_of(near)]
         found = layout(self.found, within)
         if found is None and len(within) < len(wanted) and layout(self.found, wanted) is not None:
-            widest = max(wanted, key=lambda near: near.radius)
+            widest = max((near for near in wanted if near not in within), key=lambda near: near.radius)
             raise RadiusAboveOverlap(
                 f"the radius {widest.radius:g} of the neighbour search is above the overlap of the chunks, "
                 f"{overlap_of(widest):g} degrees: search within that"

@@ -19,7 +19,7 @@ def _expected(world: World, one: str, other: str, radius: float) -> int:
     for name in (one, other):
         table = world.catalog.table(*name.split("."))
         assert table is not None
-        rows = world.connection.sql(f"SELECT ra, decl FROM main_{table.id}").fetchnumpy()
+        rows = world.connection.sql(f"SELECT ra, decl FROM main_{table.id} WHERE ra IS NOT NULL").fetchnumpy()
         trees.append(cKDTree(unit_vectors(rows["ra"], rows["decl"])))
     return int(trees[0].count_neighbors(trees[1], 2 * np.sin(np.radians(radius) / 2)))
 
@@ -35,7 +35,18 @@ def test_pairs(world: World, one: str, other: str, radius: float) -> None:
     assert len(found.plan.leaves) == 1
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("radius", [0.002, 0.3])
+@pytest.mark.parametrize(
+    ("one", "other"), [("gaia.Star", "ongc.Object"), ("ongc.Object", "hip.Star"), ("ongc.Object", "ongc.Object")]
+)
+def test_a_replicated_table_has_neighbours_at_any_radius(world: World, one: str, other: str, radius: float) -> None:
+    sql = f"SELECT COUNT(*) FROM {one} a, {other} b WHERE scisql_angSep(a.ra, a.decl, b.ra, b.decl) <= {radius}"
+    found = world.ask(sql, None)
+    assert found.rows == [(_expected(world, one, other, radius),)]
+    assert len(found.plan.leaves) == 1
+
+
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(density=st.floats(1, 1e8), radius=st.floats(1e-4, OVERLAP))
 def test_any_size_of_cells_finds_them_all(world: World, density: float, radius: float) -> None:
     sql = f"SELECT COUNT(*) FROM Object a JOIN gaia.Star b ON angSep(a.ra, a.decl, b.ra, b.decl) <= {radius!r}"
