@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from qserv.cli import operate
+from qserv.cli.told import HomeOption, home_of, told
+
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
-
-    from qserv.cli.home import Home
 
 app = typer.Typer(
     name="qserv",
@@ -26,33 +24,9 @@ local_app = typer.Typer(help="A cluster on this machine.", no_args_is_help=True)
 account_app = typer.Typer(help="Accounts of people.", no_args_is_help=True)
 app.add_typer(local_app, name="local")
 app.add_typer(account_app, name="account")
+app.add_typer(operate.app, name="workers")
 
-HomeOption = Annotated[
-    Path | None, typer.Option("--home", help="Folder of the local cluster.", envvar="QSERV_HOME", show_envvar=True)
-]
 PROCESS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Errors that a user can cause, as one line, and a status of 1."""
-    from qserv.catalog.errors import QservError
-
-    try:
-        yield
-    except QservError as error:
-        typer.secho(f"{error.code}: {error.message}", fg=typer.colors.RED, err=True)
-        raise typer.Exit(1) from error
-    except BrokenPipeError as error:
-        # Whoever read the output has enough; what Python would still flush at its end has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from error
-
-
-def home_of(path: Path | None) -> Home:
-    from qserv.cli.home import Home
-
-    return Home(path) if path is not None else Home.default()
 
 
 @local_app.command("up")
@@ -154,6 +128,58 @@ def load_command(
         ):
             outcome = Load(client, wanted, spec.resolve().parent, append=append, report=report).run()
         show.loaded(outcome, console)
+
+
+@app.command("verify")
+def verify_command(
+    home: HomeOption = None,
+    worker: Annotated[str | None, typer.Option(help="Of one worker only.")] = None,
+) -> None:
+    """Read all copies of all files anew; damaged ones are healed from others."""
+    from rich.console import Console
+
+    from qserv.cli import care, connect
+
+    with told(), closing(connect.controller(home_of(home))) as client:
+        care.verify(client, worker, Console(stderr=True))
+
+
+@app.command("drain")
+def drain_command(worker: str, home: HomeOption = None) -> None:
+    """Have a worker give its chunks to others, and wait until it may be stopped."""
+    from rich.console import Console
+
+    from qserv.cli import care, connect
+
+    with told(), closing(connect.controller(home_of(home))) as client:
+        care.drain(client, worker, Console(stderr=True))
+
+
+@app.command("settings")
+def settings_command(
+    home: HomeOption = None,
+    factor: Annotated[int | None, typer.Option(min=1, max=16, help="Copies of each chunk.")] = None,
+    bandwidth: Annotated[int | None, typer.Option(min=0, help="Bytes a second that repair may move.")] = None,
+    lost_after: Annotated[float | None, typer.Option(help="Seconds of silence until a worker is lost.")] = None,
+    scrub_interval: Annotated[float | None, typer.Option(min=0, help="Seconds between scrubs; 0: none.")] = None,
+    scrub_bandwidth: Annotated[int | None, typer.Option(min=0, help="Bytes a second, on each worker.")] = None,
+) -> None:
+    """Show or change what can be changed while the cluster runs."""
+    from rich.console import Console
+
+    from qserv.catalog.resources import SettingsWish
+    from qserv.cli import care, connect
+
+    with told(), closing(connect.controller(home_of(home))) as client:
+        wish = SettingsWish(
+            factor=factor,
+            bandwidth=bandwidth,
+            lost_after=lost_after,
+            scrub_interval=scrub_interval,
+            scrub_bandwidth=scrub_bandwidth,
+        )
+        changed = wish.model_dump(exclude_none=True)
+        care.settings(client.set_settings(wish) if changed else client.settings(), Console())
 
 
 BackupPlace = Annotated[

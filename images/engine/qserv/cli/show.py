@@ -82,6 +82,14 @@ def status(state: Status, console: Console) -> None:
         f"{chunks.total:,} chunks, {decimal(chunks.bytes)}, factor {state.factor}: {chunks.at_risk:,} at risk,"
         f" {chunks.under_replicated:,} under-replicated, {chunks.lost:,} lost, {chunks.moving:,} moving"
     )
+    for kind, units in (("partitions of the index", state.index), ("replicated tables", state.replicated)):
+        if units.at_risk or units.under_replicated or units.lost:
+            console.print(
+                f"{kind}: {units.at_risk:,} at risk, {units.under_replicated:,} under-replicated, {units.lost:,} lost",
+                style="yellow",
+            )
+    if chunks.unmet:
+        console.print(f"factor {state.factor} is not met: there are too few workers", style="yellow")
     table = Table("worker", "state", "domain")
     for name in ("chunks", "at risk", "held", "free", "last seen"):
         table.add_column(name, justify="right")

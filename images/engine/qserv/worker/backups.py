@@ -112,4 +112,4 @@ def _own(place: Path, path: str) -> Iterator[bytes]:
 
 
 def _damaged(path: str) -> WorkerFailed:
-    return WorkerFailed(f"the copy of {path} on this worker is damaged: have it verified ('qserv verify')", path=path)
+    return WorkerFailed(f"the copy of {path} on this worker is damaged: have it healed with 'qserv verify'", path=path)
