@@ -30,6 +30,7 @@ from qserv.czar.columns import definition
 from qserv.czar.door import Door
 from qserv.czar.parameters import Prepared
 from qserv.czar.phrases import Phrases
+from qserv.czar.proving import LOGIN_BYTES, Prover
 from qserv.czar.session import Result, Session
 from qserv.czar.wire import DisconnectedError, TooLargeError, Wire
 
@@ -37,7 +38,6 @@ log = logs.get(__name__)
 T = TypeVar("T")
 
 LOGIN_SECONDS = 10.0
-LOGIN_BYTES = 1 << 16
 MAX_COMMAND = 64 << 20
 """Bytes of a command: ``max_allowed_packet``."""
 
@@ -92,9 +92,9 @@ class Connection:
         try:
             async with asyncio.timeout(LOGIN_SECONDS):
                 response, nonce = await self._shake_hands()
-                return await self._enter(
-                    response.username, response.auth_response, nonce, response.client_plugin, response.database
-                )
+                known = login.NATIVE if response.client_plugin is None else response.client_plugin
+                proof = (response.auth_response, nonce) if known == login.NATIVE else None
+                return await self._enter(response.username, response.database, known, proof)
         except TimeoutError:
             log.debug("login took too long", connection=self.id)
         except (MysqlError, ValueError, IndexError, struct.error, UnicodeDecodeError, LookupError):
@@ -111,7 +111,7 @@ class Connection:
                 connection_id=self.id,
                 auth_data=nonce + b"\0",
                 status_flags=ServerStatus.SERVER_STATUS_AUTOCOMMIT,
-                auth_plugin_name=login.PLUGIN,
+                auth_plugin_name=login.NATIVE,
             )
         )
         await self._wire.drain()
@@ -133,12 +133,15 @@ class Connection:
         data = await self._wire.read(LOGIN_BYTES)
         return packets.parse_handshake_response(capabilities=self._door.capabilities, data=data)
 
-    async def _enter(self, name: str, scramble: bytes, nonce: bytes, plugin: str | None, database: str | None) -> bool:
-        """Check the password and begin a session; whether it is let in."""
-        if plugin is not None and plugin != login.PLUGIN:
-            scramble, nonce = await self._switch_plugin()
+    async def _enter(
+        self, name: str, database: str | None, plugin: str | None, proof: tuple[bytes, bytes] | None = None
+    ) -> bool:
+        """Check the password and begin a session; whether it is let in.
+
+        ``plugin`` is how the client would prove its password; ``proof``: a native scramble that came, and its nonce.
+        """
         try:
-            account = await self._in_thread(lambda: login.check_scramble(self._door.metadata, name, scramble, nonce))
+            account = await Prover(self._wire, self._door).account(name, plugin, proof)
             session = await self._in_thread(
                 lambda: Session(self._door.czar, account, database=database or None, connection=self.id)
             )
@@ -153,15 +156,6 @@ class Connection:
         self._prepared.clear()
         await self._wire.send(self._say.ok())
         return True
-
-    async def _switch_plugin(self) -> tuple[bytes, bytes]:
-        """Ask the client for a native password, with a new nonce."""
-        nonce = login.new_nonce()
-        request = packets.make_auth_switch_request(
-            server_charset=CharacterSet.utf8mb4, plugin_name=login.PLUGIN, plugin_provided_data=nonce + b"\0"
-        )
-        await self._wire.send(request)
-        return await self._wire.read(LOGIN_BYTES), nonce
 
     async def _obey(self) -> None:
         """The command phase."""
@@ -373,7 +367,7 @@ class Connection:
         asked = packets.parse_com_change_user(self._capabilities, self._charset, data)
         self._session = self.account = None
         # The first nonce was used already: the answer to it proves nothing now, so another is asked for.
-        return await self._enter(asked.username, b"", b"", "", asked.database)
+        return await self._enter(asked.username, asked.database, asked.client_plugin)
 
     async def _reset(self, _data: bytes) -> None:
         account = self._current().account

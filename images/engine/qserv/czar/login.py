@@ -1,4 +1,7 @@
-"""Who may log in: accounts of the metadata, with MySQL's native passwords or HTTP Basic.
+"""Who may log in: accounts of the metadata, by MySQL's two ways to prove a password or by HTTP Basic.
+
+Of a password its double SHA-1 and its double SHA-256 are kept. With the latter the short way of caching_sha2_password
+always suffices; an account of which it is not kept proves its password itself, and that inside of TLS alone.
 
 An unknown name and a wrong password take the same steps and end in the same error, so that names cannot be guessed.
 """
@@ -9,17 +12,23 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
 
 from mysql_mimic.utils import nonce
 
 from qserv.catalog.errors import AccessDenied, Unauthenticated
-from qserv.catalog.metadata import Account, Metadata, password_auth
+from qserv.catalog.metadata import Account, Metadata, password_auth, password_sha2
 from qserv.czar import metrics
 
-PLUGIN = "mysql_native_password"
+NATIVE = "mysql_native_password"
+SHA2 = "caching_sha2_password"
+SHA2_PROVEN = b"\x01\x03"
+SHA2_ASK = b"\x01\x04"
+"""What a server says in the midst of it: that the short way sufficed, or that it asks for the password itself."""
+
 NONCE_BYTES = 20
 
-_NOBODY = Account("", password_auth("no one has this password"))
+_NOBODY = Account("", password_auth("no one has this password"), sha2=password_sha2("no one has this password"))
 
 
 def new_nonce() -> bytes:
@@ -39,15 +48,53 @@ def check_scramble(metadata: Metadata, name: str, scramble: bytes, given: bytes)
     found = metadata.account(name)
     kept = bytes.fromhex((found or _NOBODY).auth)
     if scramble:
-        mask = _sha1(given + kept)
-        once = bytes(a ^ b for a, b in zip(scramble.ljust(len(mask), b"\0"), mask, strict=False))
-        proven = len(scramble) == len(mask) and hmac.compare_digest(_sha1(once), kept)
+        proven = _proves(scramble, _sha1(given + kept), kept, _sha1)
     else:
         proven = hmac.compare_digest(bytes.fromhex(password_auth("")), kept)
+    return _let_in(found, name, proven, using=bool(scramble))
+
+
+def check_sha2_scramble(metadata: Metadata, name: str, scramble: bytes, given: bytes) -> Account | None:
+    """As :func:`check_scramble`, for caching_sha2_password; None where the account has to tell its password itself.
+
+    The answer is SHA256(password) XOR SHA256(SHA256(SHA256(password)) + nonce), or nothing for an empty password.
+    """
+    found = metadata.account(name)
+    if found is not None and found.sha2 is None:
+        return None
+    kept = bytes.fromhex((found or _NOBODY).sha2 or "")
+    scramble = b"" if scramble == b"\0" else scramble
+    if scramble:
+        proven = _proves(scramble, _sha256(kept + given), kept, _sha256)
+    else:
+        proven = hmac.compare_digest(bytes.fromhex(password_sha2("")), kept)
+    return _let_in(found, name, proven, using=bool(scramble))
+
+
+def check_password(metadata: Metadata, name: str, password: str) -> Account:
+    """The account of a password that a client told inside of TLS.
+
+    Raises
+    ------
+    AccessDenied
+        For a wrong password or an unknown name alike.
+    """
+    found = metadata.account(name)
+    proven = hmac.compare_digest(password_auth(password), (found or _NOBODY).auth)
+    return _let_in(found, name, proven, using=bool(password))
+
+
+def _proves(scramble: bytes, mask: bytes, kept: bytes, digest: Callable[[bytes], bytes]) -> bool:
+    """Whether ``scramble`` under ``mask`` is what ``kept`` is the digest of."""
+    once = bytes(a ^ b for a, b in zip(scramble.ljust(len(mask), b"\0"), mask, strict=False))
+    return len(scramble) == len(mask) and hmac.compare_digest(digest(once), kept)
+
+
+def _let_in(found: Account | None, name: str, proven: bool, *, using: bool) -> Account:
     if found is None or not proven:
         metrics.REFUSED.labels("mysql").inc()
-        using = "YES" if scramble else "NO"
-        raise AccessDenied(f"Access denied for user '{name}'@'%' (using password: {using})")
+        told = "YES" if using else "NO"
+        raise AccessDenied(f"Access denied for user '{name}'@'%' (using password: {told})")
     return found
 
 
@@ -77,6 +124,10 @@ def _basic(header: str | None) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
     return name, password
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def _sha1(data: bytes) -> bytes:

@@ -90,6 +90,10 @@ class Wire:
         self.writer.write(packets)
         self.sequence = sequence
 
+    @property
+    def encrypted(self) -> bool:
+        return self.writer.get_extra_info("ssl_object") is not None
+
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from qserv.catalog.errors import NotFound, SpecError, UnknownDatabase
-from qserv.catalog.metadata import Account, Metadata, password_auth, people, tables
+from qserv.catalog.metadata import Account, Metadata, password_auth, password_sha2, people, tables
 from qserv.catalog.resources import AccountView, AccountWish, DatabaseView, DatabaseWish, TableView
 from qserv.catalog.spec import TableSpec
 from qserv.replication import views
@@ -71,11 +73,12 @@ class CatalogService:
             there = people.account(connection, name)
             if there is None and wish.password is None:
                 raise SpecError(f"account {name!r} is new: give it a password")
-            auth = password_auth(wish.password.get_secret_value()) if wish.password is not None else None
             base = there or Account(name, "")
-            wanted = Account(
-                name=name,
-                auth=auth if auth is not None else base.auth,
+            if wish.password is not None:
+                password = wish.password.get_secret_value()
+                base = replace(base, auth=password_auth(password), sha2=password_sha2(password))
+            wanted = replace(
+                base,
                 grants=wish.grants if wish.grants is not None else base.grants,
                 admin=wish.admin if wish.admin is not None else base.admin,
             )

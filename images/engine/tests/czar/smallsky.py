@@ -17,7 +17,17 @@ import pymysql
 from sqlalchemy import Connection, insert
 
 from qserv.catalog.messages import Heartbeat
-from qserv.catalog.metadata import Account, Metadata, password_auth, people, schema, tables, units, workers
+from qserv.catalog.metadata import (
+    Account,
+    Metadata,
+    password_auth,
+    password_sha2,
+    people,
+    schema,
+    tables,
+    units,
+    workers,
+)
 from qserv.catalog.metadata.chores import bump
 from qserv.catalog.model import FileKind, UnitKind
 from qserv.catalog.settings import CzarSettings, WorkerSettings
@@ -234,7 +244,7 @@ def load_full(loader: Loader, table: tables.TableRow, rows: pa.Table) -> None:
 def fill(connection: Connection, processes: list[WorkerProcess], rows: pa.Table) -> None:
     for account in (
         Account("root", password_auth("pw"), (), admin=True),
-        Account("joe", password_auth("joe"), ("sky",)),
+        Account("joe", password_auth("joe"), ("sky",), sha2=password_sha2("joe")),
         Account("ann", password_auth("ann"), ("sky",)),
     ):
         people.set_account(connection, account)

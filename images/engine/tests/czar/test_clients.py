@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
+import mysql.connector
 import pymysql
 import pytest
 from pymysql.connections import Connection
@@ -236,3 +237,19 @@ def test_an_unknown_prepared_statement(connection: Connection[Any]) -> None:
     with pytest.raises(pymysql.err.MySQLError):
         connection._read_packet()
     assert rows(connection, "SELECT 1") == [(1,)]
+
+
+@pytest.mark.parametrize("plugin", ["mysql_native_password", "caching_sha2_password"])
+def test_both_ways_to_prove_a_password(cluster: Cluster, plugin: str) -> None:
+    login = {"host": "127.0.0.1", "port": cluster.ports.mysql, "auth_plugin": plugin, "use_pure": True}
+    login |= {"ssl_disabled": True}
+    with contextlib.closing(mysql.connector.connect(user="joe", password="joe", **login)) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*), CURRENT_USER() FROM sky.Object")
+            assert cursor.fetchall() == [(cluster.rows.num_rows, "joe@%")]
+        connection.cmd_change_user("joe", "joe", "sky")
+        assert connection.database == "sky"
+    for user, password in (("joe", "wrong"), ("joe", ""), ("nobody", "joe")):
+        with pytest.raises(mysql.connector.Error) as refused:
+            mysql.connector.connect(user=user, password=password, **login)
+        assert refused.value.errno == 1045

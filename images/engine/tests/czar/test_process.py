@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import mysql.connector
 import pymysql
 import pytest
 from cryptography import x509
@@ -132,6 +133,22 @@ def test_tls(cluster: Cluster, certificate: Path) -> None:
         assert raised.value.args[0] == 1045
         answer = httpx.get(f"https://127.0.0.1:{ports.http}/health", verify=trusted)
         assert answer.json() == {"status": "ok"}
+
+
+def test_a_password_kept_before_sha2_is_told_inside_of_tls_alone(cluster: Cluster, certificate: Path) -> None:
+    ours = {"host": "127.0.0.1", "user": "ann", "password": "ann", "auth_plugin": "caching_sha2_password"}
+    with running_czar(tls_settings(cluster, certificate)) as ports:
+        login = {**ours, "port": ports.mysql, "ssl_ca": str(certificate / "cert.pem"), "use_pure": True}
+        with contextlib.closing(mysql.connector.connect(**login)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT CURRENT_USER()")
+            assert cursor.fetchall() == [("ann@%",)]
+        with pytest.raises(mysql.connector.Error) as wrong:
+            mysql.connector.connect(**{**login, "password": "wrong"})
+        assert wrong.value.errno == 1045
+        with pytest.raises(mysql.connector.Error) as bare:
+            mysql.connector.connect(**{**login, "ssl_disabled": True})
+        assert bare.value.errno == 1045
+        assert "through TLS" in str(bare.value)
 
 
 def test_tls_that_comes_with_its_request(cluster: Cluster, certificate: Path) -> None:

@@ -16,11 +16,20 @@ from sqlalchemy import Connection
 
 from qserv.catalog.metadata import migrate, people, scrubs, snapshot
 from qserv.catalog.metadata.engine import Database, parse
-from qserv.catalog.metadata.people import Account, KillRequest, QueryRecord, QueryState, password_auth
+from qserv.catalog.metadata.people import Account, KillRequest, QueryRecord, QueryState, password_auth, password_sha2
 from qserv.catalog.metadata.snapshot import Snapshot
 from qserv.catalog.settings import MetadataSettings
 
-__all__ = ["Account", "KillRequest", "Metadata", "QueryRecord", "QueryState", "Snapshot", "password_auth"]
+__all__ = [
+    "Account",
+    "KillRequest",
+    "Metadata",
+    "QueryRecord",
+    "QueryState",
+    "Snapshot",
+    "password_auth",
+    "password_sha2",
+]
 
 T = TypeVar("T")
 

@@ -19,12 +19,17 @@ ANY_DATABASE = "*"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One who may log in. ``auth``: hex of SHA1(SHA1(password)). ``grants``: names of databases, or ``*`` for all."""
+    """One who may log in. ``grants``: names of databases, or ``*`` for all.
+
+    ``auth`` and ``sha2`` are kept of the password: see :func:`password_auth`, :func:`password_sha2`. ``sha2`` is None
+    for an account whose password was set when it was not kept yet.
+    """
 
     name: str
     auth: str
     grants: tuple[str, ...] = ()
     admin: bool = False
+    sha2: str | None = None
 
     def may_read(self, database: str) -> bool:
         folded = database.casefold()
@@ -64,6 +69,11 @@ def password_auth(password: str) -> str:
     return hashlib.sha1(once, usedforsecurity=False).hexdigest()
 
 
+def password_sha2(password: str) -> str:
+    """What else is kept of it: hex of SHA256(SHA256(password)), as caching_sha2_password's short way needs it."""
+    return hashlib.sha256(hashlib.sha256(password.encode()).digest()).hexdigest()
+
+
 def account(connection: Connection, name: str) -> Account | None:
     row = connection.execute(select(schema.account).where(schema.account.c.name == name)).first()
     return _account(row) if row else None
@@ -75,7 +85,7 @@ def accounts(connection: Connection) -> list[Account]:
 
 def set_account(connection: Connection, wanted: Account) -> None:
     """Create the account, or change it."""
-    values = {"auth": wanted.auth, "grants": list(wanted.grants), "admin": wanted.admin}
+    values = {"auth": wanted.auth, "grants": list(wanted.grants), "admin": wanted.admin, "sha2": wanted.sha2}
     changed = update(schema.account).where(schema.account.c.name == wanted.name).values(values)
     if account(connection, wanted.name) is None:
         connection.execute(insert(schema.account).values(name=wanted.name, **values))
@@ -167,7 +177,7 @@ def kill_requests(connection: Connection, czar: str) -> list[KillRequest]:
 
 def _account(row: Any) -> Account:
     grants: Sequence[str] = row.grants
-    return Account(row.name, row.auth, tuple(grants), bool(row.admin))
+    return Account(row.name, row.auth, tuple(grants), bool(row.admin), row.sha2)
 
 
 def _record(row: Any) -> QueryRecord:

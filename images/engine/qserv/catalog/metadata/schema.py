@@ -266,6 +266,7 @@ account = _table(
     Column("auth", String(40), nullable=False),
     Column("grants", JSON, nullable=False),
     Column("admin", Boolean, nullable=False),
+    Column("sha2", String(64), nullable=True),
 )
 
 query = _table(
