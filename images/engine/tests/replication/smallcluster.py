@@ -44,7 +44,12 @@ class Served:
         metadata = Metadata.from_settings(settings, migrate_schema=True)
         self.controller = Controller(settings, metadata, trust)
         config = uvicorn.Config(
-            build(self.controller), host="127.0.0.1", port=settings.port, log_config=None, lifespan="off"
+            build(self.controller),
+            host="127.0.0.1",
+            port=settings.port,
+            log_config=None,
+            lifespan="off",
+            **trust.uvicorn_options(),
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
@@ -63,12 +68,18 @@ class Cluster:
     folder: Path
     port: int = field(default_factory=free_port)
     workers: dict[str, Worker] = field(default_factory=dict)
+    tls: dict[str, Path] = field(default_factory=dict)
+    lost_after: float = 600.0
 
     def __post_init__(self) -> None:
         self.secret = self.folder / "secret"
         self.secret.write_text("cluster-secret\n")
         self.served = Served(self.settings())
-        self.client = Client([f"http://127.0.0.1:{self.port}"], self.served.controller.trust)
+        self.client = Client([self.url], self.served.controller.trust)
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def settings(self) -> ReplicationSettings:
         return ReplicationSettings(
@@ -77,8 +88,9 @@ class Cluster:
             port=self.port,
             heartbeat=0.2,
             suspect_after=3.0,
-            lost_after=600.0,
+            lost_after=self.lost_after,
             lease=2.0,
+            **self.tls,
         )
 
     def start_worker(self, name: str) -> Worker:
@@ -89,9 +101,10 @@ class Cluster:
                 data_dir=self.folder / name,
                 flight_port=free_port(),
                 http_port=free_port(),
-                controllers=(f"http://127.0.0.1:{self.port}",),
+                controllers=(self.url,),
                 threads=1,
                 source_dirs=(Path("/"),),
+                **self.tls,
             )
         )
         wait_for(lambda: any(view.name == name and view.state == "online" for view in self.client.workers()))

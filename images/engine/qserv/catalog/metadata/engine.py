@@ -21,6 +21,7 @@ from qserv.catalog.errors import Conflict, Unavailable
 T = TypeVar("T")
 
 _SQLITE_BUSY_SECONDS = 30
+_IDLE_TRANSACTION_SECONDS = 10
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
@@ -153,11 +154,19 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _mariadb(url: URL) -> Engine:
+    # A process that hangs in the middle of a transaction does not hold up its successor by its locks.
+    timeouts = f"SET SESSION idle_transaction_timeout = {_IDLE_TRANSACTION_SECONDS}"
     return create_engine(
         url,
         isolation_level="REPEATABLE READ",
         pool_pre_ping=True,
         pool_size=8,
         max_overflow=32,
-        connect_args={"charset": "utf8mb4", "connect_timeout": 5, "read_timeout": 60, "write_timeout": 60},
+        connect_args={
+            "charset": "utf8mb4",
+            "connect_timeout": 5,
+            "read_timeout": 60,
+            "write_timeout": 60,
+            "init_command": timeouts,
+        },
     )
