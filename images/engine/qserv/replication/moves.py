@@ -76,7 +76,8 @@ def plan(units: Iterable[UnitRow], sites: Sequence[Site], factor: int, limit: in
             if not spare and _crowded(copies, known, staying):
                 urgent.append((len(known) + 1, unit.id, unit, "domain"))
     moves = _copies(sorted(urgent, key=lambda one: one[:2])[:limit], known, wheel)
-    if not moves and not drops:
+    if not moves and not drops and not busy:
+        # Weighed on the whole picture alone: what is under way would be missing on one side, and go to and fro.
         moves = balance(rows, staying, used, limit)
     return Plan(tuple(moves), tuple(drops))
 
