@@ -9,6 +9,7 @@ import pytest
 
 from backup.objectstore import serving
 from bench.cluster import Cluster, running
+from qserv.catalog.spec import FamilySpec
 from qserv.ingest.synth import synthesize
 
 
@@ -32,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def survey(folder: Path) -> Path:
     """The load spec of a small survey: two directors, a child, a match table."""
-    return synthesize(folder / "survey", 3000, 2.0, seed=4)
+    return synthesize(folder / "survey", 3000, 2.0, seed=4, family=FamilySpec(stripes=6, substripes=8, overlap=0.05))
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,11 @@ from bench.cluster import Cluster, running
 from chaos.askers import QUERIES, Askers, ask
 from chaos.mishaps import Mishaps, small_disk
 from qserv.catalog.resources import SettingsWish, Status
+from qserv.catalog.spec import FamilySpec
 from qserv.ingest.synth import synthesize
 
 WORKERS, FACTOR = 5, 3
+FAMILY = FamilySpec(stripes=12, substripes=8, overlap=0.05)
 FULL_DISK = 6 << 20
 RESTORED_SECONDS = 300.0
 
@@ -62,7 +64,7 @@ def run(
     with running(folder / "home", workers=WORKERS) as cluster:
         with cluster.controller() as controller:
             controller.set_settings(SettingsWish(factor=FACTOR))
-        cluster.load(synthesize(folder / "survey", objects, 2.0, seed=seed, truth=False))
+        cluster.load(synthesize(folder / "survey", objects, 2.0, seed=seed, truth=False, family=FAMILY))
         whole(cluster)
         with Askers(cluster) as askers:
             mishaps = Mishaps(cluster, askers, chance, pause).all()
@@ -114,7 +116,9 @@ def full_disk(cluster: Cluster, folder: Path, seed: int) -> None:
         if not small:
             return
         cluster.start()
-        cluster.load(synthesize(folder / "more", 20_000, 1.0, seed=seed + 1, truth=False, database="more"))
+        cluster.load(
+            synthesize(folder / "more", 20_000, 1.0, seed=seed + 1, truth=False, database="more", family=FAMILY)
+        )
         with cluster.connect("more") as connection, connection.cursor() as cursor:
             cursor.execute("SELECT COUNT(*) FROM Object")
             if cursor.fetchall() != ((20_000,),):
