@@ -132,8 +132,14 @@ class History:
             worker.reachable = worker.reachable or self.chance.random() < 0.5
 
     def wipe(self) -> None:
-        """A disk is lost; never one with the last whole copy of a unit, for then no controller could help."""
+        """A disk is lost; never one with the last whole copy of a unit, for then no controller could help.
+
+        Nor one to which a commit under way has just written: other holders may be out of reach at that moment.
+        """
         worker = self.chance.choice(list(self.world.workers.values()))
+        commits = [one.commit for one in self.controllers if one.commit is not None]
+        if any((worker.id in {one for one, _ in asked}) for commit in commits for asked in commit.asked.values()):
+            return
         for unit in self.world.metadata.units.values():
             if unit.files and not self.world.whole_copies(unit, without=worker.id):
                 return
