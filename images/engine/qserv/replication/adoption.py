@@ -75,7 +75,7 @@ class Adoption:
         client = self._calls.client(row.flight)
         inventory = client.action("inventory", Inventory(), Inventory, timeout=_INVENTORY_SECONDS)
         there = dict(inventory.files) if inventory is not None else {}
-        found = self._metadata.read(partial(_difference, worker=row.id, there=there))
+        found = self._metadata.read(partial(_difference, worker=row.id, there=there, answering=self._answering()))
         self._leader.require()
         for first in range(0, len(found.strays), _STRAYS):
             client.action("discard", Discard(paths=found.strays[first : first + _STRAYS]))
@@ -94,6 +94,10 @@ class Adoption:
                 "files of last copies are missing: bring the disk back, or load again", worker=row.name, units=lost
             )
 
+    def _answering(self) -> set[int]:
+        silent = (WorkerState.SUSPECT, WorkerState.LOST)
+        return {row.id for row in self._registry.rows().values() if row.state not in silent}
+
     def _take_orphans(self, row: WorkerRow, orphans: Mapping[int, tuple[FileRow, ...]]) -> int:
         """Make the worker the holder of units that had none, and of which its files are whole; how many."""
         if not orphans:
@@ -105,7 +109,9 @@ class Adoption:
         return self._leader.write(partial(_adopt_units, worker=row.id, identifiers=whole, known=orphans))
 
 
-def _difference(connection: Connection, worker: int, there: Mapping[str, int]) -> Difference:
+def _difference(
+    connection: Connection, worker: int, there: Mapping[str, int], answering: Collection[int]
+) -> Difference:
     expected = units.files_of_worker(connection, worker)
     damaged: dict[int, list[str]] = defaultdict(list)
     for file in expected:
@@ -115,8 +121,11 @@ def _difference(connection: Connection, worker: int, there: Mapping[str, int]) -
     running = {row.id for row in ingests.ingests(connection, states=("started", "committing", "aborting"))}
     coming = {move.unit for move in moving.moves(connection) if move.target == worker}
     known |= {file.path for file in units.files_of(connection, coming)}
-    orphans = _files_by_unit(connection, [unit.id for unit in units.orphans(connection)])
-    known |= {file.path for files in orphans.values() for file in files}
+    # Whoever else has a unit may never come back: what is here of it may be all that is left.
+    unreachable = units.held_by_none(connection, answering)
+    held = _files_by_unit(connection, [unit.id for unit in unreachable])
+    known |= {file.path for files in held.values() for file in files}
+    orphans = {unit.id: held[unit.id] for unit in unreachable if not unit.workers and unit.id in held}
     strays = tuple(sorted(path for path in there if path not in known and _transaction(path) not in running))
     whole = {
         unit: files for unit, files in orphans.items() if all(there.get(file.path) == file.bytes for file in files)
@@ -135,9 +144,9 @@ def _adopt_units(
     connection: Connection, worker: int, identifiers: Sequence[int], known: Mapping[int, tuple[FileRow, ...]]
 ) -> int:
     """Enter replicas of units that have no holder still, and no other files than those that were looked at."""
-    still = {unit.id for unit in units.orphans(connection)}
+    held = units.by_id(connection, identifiers)
     now = _files_by_unit(connection, identifiers)
-    adopted = [unit for unit in identifiers if unit in still and now.get(unit) == known[unit]]
+    adopted = [unit for unit, row in held.items() if not row.workers and now.get(unit) == known[unit]]
     for unit in adopted:
         units.add_replica(connection, unit, worker)
     return len(adopted)

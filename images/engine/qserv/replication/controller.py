@@ -138,7 +138,8 @@ class Controller:
         if state is WorkerState.DRAINING:
             others = [row for row in self.registry.rows().values() if row.name != name]
             if not any(row.state is WorkerState.ONLINE for row in others):
-                verdict = self.status.safe_to_stop([name])
+                going = [row.name for row in others if row.state is WorkerState.DRAINING]
+                verdict = self.status.safe_to_stop([name, *going])
                 if not verdict.safe:
                     raise Unsafe(
                         f"worker {name!r} cannot be drained: no other worker is online to take its chunks",

@@ -227,12 +227,12 @@ def _finish(connection: Connection, move: MoveRow, copied: frozenset[str]) -> bo
 
 
 def _give_up(connection: Connection, move: MoveRow) -> None:
-    """A copy is not made: what of it lies on the target is removed, unless nobody else has the unit."""
+    """A copy is not made: what of it lies on the target is removed, unless it may be all that is left of the unit."""
     if move not in moving.moves(connection):
         return  # it ended with its target, or with its unit
     moving.end(connection, [move.id])
     held = units.by_id(connection, [move.unit])[move.unit].workers
-    if held and move.target not in held:
+    if held and move.target not in held and move.reason != "heal":
         units.remove_replicas(connection, move.target, [move.unit], collect=True)
 
 

@@ -80,6 +80,17 @@ def test_a_load_outlives_the_death_of_every_process(home: Home, tmp_path: Path) 
     assert "nothing was to be done" in run("load", str(tmp_path / "sky.yaml"), "--home", str(home.path))
 
 
+def test_files_are_verified_and_settings_changed(home: Home) -> None:
+    place = ["--home", str(home.path)]
+    assert "0 damaged" in run("verify", *place)
+    assert "0 skipped" in run("verify", "--worker", "worker-1", *place)
+    assert "not-found" in run("verify", "--worker", "nobody", *place, code=1)
+    assert "factor: 3\n" in run("settings", "--factor", "3", *place)
+    assert "factor 3 is not met" in run("status", *place)
+    assert "factor: 2\n" in run("settings", "--factor", "2", *place)
+    assert "worker" in run("drain", "nobody", *place, code=1)
+
+
 def test_a_wrong_statement_is_told_and_fails(home: Home) -> None:
     assert "unknown-table" in run("sql", "SELECT * FROM Nope", "-d", "sky", "--home", str(home.path), code=1)
 

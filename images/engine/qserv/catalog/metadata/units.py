@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -146,10 +146,10 @@ def files_of_worker(connection: Connection, worker: int) -> list[FileRow]:
     return files_where(connection, schema.file.c.unit_id.in_(held), schema.file.c.version.is_not(None))
 
 
-def orphans(connection: Connection) -> list[UnitRow]:
-    """Units with rows that no worker holds: all their copies were lost or damaged."""
+def held_by_none(connection: Connection, among: Collection[int]) -> list[UnitRow]:
+    """Units with rows of which none of the workers ``among`` has a copy."""
     u, r = schema.unit.c, schema.replica.c
-    return _units(connection, u.bytes > 0, u.id.not_in(select(r.unit_id)))
+    return _units(connection, u.bytes > 0, u.id.not_in(select(r.unit_id).where(r.worker_id.in_(sorted(among)))))
 
 
 def index_files(connection: Connection, table: int) -> dict[int, list[FileRow]]:

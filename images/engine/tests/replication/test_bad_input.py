@@ -1,0 +1,201 @@
+"""What people and machines do wrong: each has a clear error with a stable code, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qserv.catalog.errors import AccessDenied, Conflict, NotFound, Unsafe, WrongCluster
+from qserv.catalog.messages import Heartbeat
+from qserv.catalog.model import WorkerState
+from qserv.catalog.resources import ContributionView, ContributionWish, SettingsWish
+from qserv.ingest.load import Load
+from replication.smallcluster import Cluster, wait_for
+from replication.test_ingest import open_transaction, rows_of, spec, stars
+
+
+class Source(http.server.BaseHTTPRequestHandler):
+    """``/whole`` is a file of three rows, ``/slow`` too, in drops, ``/cut`` breaks off, all else is missing."""
+
+    body = b"id,ra,decl\n1,10,10\n2,20,20\n3,30,30\n"
+
+    def do_GET(self) -> None:
+        if self.path not in ("/whole.csv", "/slow.csv", "/cut.csv"):
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        if self.path == "/cut.csv":
+            self.wfile.write(self.body[:-5])
+        elif self.path == "/slow.csv":
+            for byte in self.body:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.02)  # a slow server, not a wait for something
+        else:
+            self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Source) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def transaction(cluster: Cluster, tmp_path: Path) -> Iterator[int]:
+    started = open_transaction(cluster, "badly", stars(tmp_path, "a.csv", range(100, 120)))
+    yield started
+    cluster.client.end_transaction(started, "aborted")
+    cluster.ended(started)
+    cluster.client.drop_database("badly")
+
+
+def ended(cluster: Cluster, transaction: int, name: str) -> ContributionView:
+    def found() -> ContributionView:
+        return next(one for one in cluster.client.contributions(transaction) if one.name == name)
+
+    wait_for(lambda: found().state in ("done", "failed"))
+    return found()
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "told"),
+    [
+        ("/missing.csv", "bad-data", "404"),
+        ("/cut.csv", "bad-data", "bytes came"),
+        ("file:///no/such/file.csv", "bad-data", "no such file"),
+        ("ftp://host/a.csv", "bad-data", "https"),
+    ],
+)
+def test_a_bad_url_fails_its_contribution(
+    cluster: Cluster, source: str, transaction: int, place: str, code: str, told: str
+) -> None:
+    url = source + place if place.startswith("/") else place
+    cluster.client.contribute(transaction, ContributionWish(name="bad", table="Star", url=url))
+    found = ended(cluster, transaction, "bad")
+    assert found.failure is not None
+    assert (found.state, found.failure.code, found.attempt) == ("failed", code, 1)
+    assert told in found.failure.message
+    wait_for(lambda: ended(cluster, transaction, "one").state == "done")
+    with pytest.raises(Conflict, match="'bad'"):
+        cluster.client.end_transaction(transaction, "committed")
+
+
+def test_a_slow_source_is_waited_for_and_a_bad_one_left_out(cluster: Cluster, source: str, tmp_path: Path) -> None:
+    transaction = open_transaction(cluster, "slowly", stars(tmp_path, "a.csv", range(100, 120)))
+    for name in ("slow", "missing"):
+        cluster.client.contribute(transaction, ContributionWish(name=name, table="Star", url=f"{source}/{name}.csv"))
+    assert ended(cluster, transaction, "slow").rows == 3
+    assert ended(cluster, transaction, "missing").state == "failed"
+    cluster.client.cancel_contribution(transaction, "missing")
+    wait_for(lambda: ended(cluster, transaction, "one").state == "done")
+    cluster.client.end_transaction(transaction, "committed")
+    assert cluster.ended(transaction).state == "committed"
+    assert rows_of(cluster, "slowly") == 23
+
+
+def test_many_transactions_with_contexts_go_on_at_once(cluster: Cluster, tmp_path: Path) -> None:
+    load = spec("many", "x")
+    cluster.client.create_database("many", load.family)
+    cluster.client.create_table("many", load.tables[0])
+    running = []
+    for number in range(5):
+        file = stars(tmp_path, f"{number}.csv", range(100 * number, 100 * number + 30))
+        started = cluster.client.start_transaction("many", {"night": number}).id
+        cluster.client.contribute(started, ContributionWish(name="one", table="Star", url=str(file)))
+        running.append(started)
+    for started in running:
+        assert ended(cluster, started, "one").state == "done"
+        cluster.client.end_transaction(started, "committed")
+    assert {cluster.ended(started).state for started in running} == {"committed"}
+    assert rows_of(cluster, "many") == 150
+    assert {view.context["night"] for view in cluster.client.transactions("many")} == set(range(5))
+
+
+def test_a_table_is_published_and_taken_back(cluster: Cluster, tmp_path: Path) -> None:
+    stars(tmp_path, "a.csv", range(10))
+    Load(cluster.client, spec("shown", "a.csv"), tmp_path).run()
+    metadata = cluster.served.controller.metadata
+    assert metadata.snapshot().catalog.databases["shown"].tables
+    assert not cluster.client.unpublish("shown", "Star").published
+    assert not metadata.snapshot().catalog.databases["shown"].tables
+    assert cluster.client.publish("shown", "Star").published
+    assert rows_of(cluster, "shown") == 10
+
+
+def test_a_file_outside_of_the_source_folders_is_refused(cluster: Cluster, transaction: int, tmp_path: Path) -> None:
+    for worker in cluster.workers.values():
+        worker._contributions._source_dirs = (tmp_path,)
+    cluster.client.contribute(transaction, ContributionWish(name="x", table="Star", url="file:///etc/hostname"))
+    found = ended(cluster, transaction, "x")
+    assert found.failure is not None
+    assert found.failure.code == AccessDenied.code
+    for worker in cluster.workers.values():
+        worker._contributions._source_dirs = (Path("/"),)
+
+
+def test_a_factor_above_the_workers_is_taken_and_reported(cluster: Cluster, tmp_path: Path) -> None:
+    stars(tmp_path, "a.csv", range(40))
+    Load(cluster.client, spec("factored", "a.csv"), tmp_path).run()
+    cluster.client.set_settings(SettingsWish(factor=5))
+    state = cluster.client.status().chunks
+    assert state.unmet == state.total > 0
+    wait_for(lambda: cluster.client.status().chunks.under_replicated == 0)
+    assert cluster.client.status().chunks.unmet == state.total
+    cluster.client.set_settings(SettingsWish(factor=2))
+    assert cluster.client.status().chunks.unmet == 0
+    placed = cluster.served.controller.metadata
+    wait_for(
+        lambda: all(
+            len(held) == 2 for units in placed.snapshot().placement.replicas.values() for held in units.values()
+        )
+    )
+
+
+def beat(**facts: object) -> Heartbeat:
+    known = {"flight": "127.0.0.1:1", "http": "127.0.0.1:2", "boot": "b", "identity": "new", "cluster": None}
+    sizes = {"domain": "d", "capacity": 1, "used": 0, "free": 1}
+    return Heartbeat.model_validate(known | sizes | facts)
+
+
+def test_strangers_are_refused(cluster: Cluster) -> None:
+    client = cluster.client
+    with pytest.raises(WrongCluster):
+        client.heartbeat("stranger", beat(cluster="another"))
+    known = next(one for one in client.workers() if one.name == "worker-0")
+    with pytest.raises(Conflict, match="has the disk of worker 'worker-0'"):
+        client.heartbeat("twin", beat(identity=known.identity))
+    with pytest.raises(Conflict, match="two workers are named 'worker-0'"):
+        client.heartbeat("worker-0", beat(identity="another disk"))
+    with pytest.raises(Conflict, match="protocol"):
+        client.heartbeat("old", beat(protocol=0))
+    assert {one.name for one in client.workers()} == {"worker-0", "worker-1", "worker-2"}
+
+
+def test_the_last_holder_is_not_drained(cluster: Cluster, tmp_path: Path) -> None:
+    client = cluster.client
+    stars(tmp_path, "a.csv", range(40))
+    Load(client, spec("last", "a.csv"), tmp_path).run()
+    for name in ("worker-0", "worker-1"):
+        client.set_worker_state(name, WorkerState.DRAINING)
+    with pytest.raises(Unsafe) as refused:
+        client.set_worker_state("worker-2", WorkerState.DRAINING)
+    assert refused.value.details["chunks"]
+    for name in ("worker-0", "worker-1"):
+        client.set_worker_state(name, WorkerState.ONLINE)
+    with pytest.raises(NotFound):
+        client.set_worker_state("nobody", WorkerState.ONLINE)
+    wait_for(lambda: client.status().chunks.under_replicated == 0)
