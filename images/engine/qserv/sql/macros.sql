@@ -48,10 +48,11 @@ CREATE OR REPLACE MACRO qserv_moments(parts) AS
         m := CASE WHEN a.n = 0 THEN b.m WHEN b.n = 0 THEN a.m ELSE a.m + (b.m - a.m) * b.n / (a.n + b.n) END,
         s := CASE WHEN a.n = 0 THEN b.s WHEN b.n = 0 THEN a.s
              ELSE a.s + b.s + pow(b.m - a.m, 2) * a.n * b.n / (a.n + b.n) END));
--- Equal texts are found among few: first those that are the same, then those that fold to the same.
+-- The first of those texts that fold to the same, in their order.
 CREATE OR REPLACE MACRO qserv_distinct_texts(l) AS
-    list_transform([list_distinct(l)], lambda d: list_transform([list_transform(d, lambda w: qserv_fold(w))],
-        lambda f: list_filter(d, lambda v, i: list_position(f, f[i]) = i))[1])[1];
+    list_transform([list_filter(l, lambda v: v IS NOT NULL)],
+        lambda d: list_transform([list_transform(d, lambda w: qserv_fold(w))],
+            lambda f: list_filter(d, lambda v, i: list_position(f, f[i]) = i))[1])[1];
 
 -- A DOUBLE that MySQL could hold; it has neither infinities nor NaN.
 CREATE OR REPLACE MACRO qserv_finite(x) AS CASE WHEN isfinite(x) THEN x END;

@@ -32,7 +32,7 @@ class Placing:
     def rows(self) -> Rows:
         self.written = self.block.write()
         restrictor = Restrictor(self.planner, self.block)
-        self.areas = {relation: restrictor.area_of(relation) for relation in restrictor.targets}
+        self.areas = {relation: restrictor.cuts(relation) for relation in self.found.relations}
         if self._single_place():
             found = self._layout()
             if found is not None:
@@ -123,7 +123,7 @@ class Placing:
     def _fetch(self, relation: Relation, restrictor: Restrictor) -> str:
         files = Files()
         alone = [condition for condition in self._pushable(relation) if condition.uses <= {relation}]
-        predicates = [each.sql for each in alone if not (each.nested or each.outer)] + restrictor.area_of(relation)
+        predicates = [each.sql for each in alone if not (each.nested or each.outer)] + restrictor.cuts(relation)
         where = f" WHERE {' AND '.join(predicates)}" if predicates else ""
         leaf_name = f"leaf{len(self.planner.leaves)}"
         sql = f"SELECT {columns_of(relation)} FROM {files.read(relation)} AS {relation.sql_name}{where}"

@@ -20,10 +20,13 @@ from qserv.sql.plan import KeyLookup, Restriction
 from qserv.sql.scope import Relation
 from qserv.sql.source import Condition
 from qserv.sql.translate import Translator
+from qserv.sql.values import Kind
 
 if TYPE_CHECKING:
     from qserv.sql.planner import Planner
 
+_SLACK = 1e-9
+"""Degrees by which bounds are widened against rounding."""
 _POINT_IN = ("s2ptinbox", "s2ptincircle", "s2ptinellipse", "s2ptincpoly")
 
 
@@ -65,8 +68,22 @@ class Restrictor:
             raise WrongArguments("an area restricts tables with a position; none of FROM has one")
         return found
 
-    def area_of(self, relation: Relation) -> list[str]:
-        """The predicates that the areas are for the rows of one relation."""
+    def cuts(self, relation: Relation) -> list[str]:
+        """The predicates that areas are for the rows of one relation, after the bounds of declination of all its
+        regions: these are redundant, but the statistics of Parquet files can use them."""
+        return [*self._declinations(relation), *self._area_of(relation)]
+
+    def _declinations(self, relation: Relation) -> Iterator[str]:
+        if relation.table is None or relation.table.position is None:
+            return
+        for region in self._regions(relation):
+            latitudes = region.getBoundingBox().getLat()
+            low, high = latitudes.getA().asDegrees() - _SLACK, latitudes.getB().asDegrees() + _SLACK
+            decl = relation.column(relation.table.position[1])
+            if decl is not None and decl.kind is Kind.DOUBLE and (low > -90 or high < 90):
+                yield f"({decl.sql} BETWEEN {low!r} AND {high!r})"
+
+    def _area_of(self, relation: Relation) -> list[str]:
         if relation not in self.targets or relation.table is None or relation.table.position is None:
             return []
         ra, decl = relation.table.position
@@ -78,7 +95,7 @@ class Restrictor:
         return found
 
     def predicates(self) -> list[str]:
-        return [predicate for relation in self.targets for predicate in self.area_of(relation)]
+        return [predicate for relation in self.block.source.relations for predicate in self.cuts(relation)]
 
     def restriction(self, found: Layout) -> Restriction:
         """The chunks of a leaf whose relations lie as ``found`` says."""

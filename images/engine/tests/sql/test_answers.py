@@ -16,7 +16,7 @@ from differential.compare import Answer, ask, difference
 from sql import expressions
 from sql.world import Rows, World
 
-EXAMPLES = 40
+EXAMPLES = 25
 
 BY_OTHERS = {
     "everything of one row": "BIT columns leave a MySQL server as bytes: the czar writes them so",
