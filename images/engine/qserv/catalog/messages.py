@@ -69,7 +69,8 @@ class QueryTask(Message):
     """One statement over many chunks.
 
     ``sql`` is DuckDB's, reading source ``i`` as ``read_parquet($s<i>)``. ``chunks[k]`` is a chunk's number and, for
-    each source that is not shared, its file names. ``limit``: enough rows for the one that asks, in all.
+    each source that is not shared, its file names. ``limit``: enough rows for the one that asks, in all. ``prompt``:
+    rows go to a client as they come, who waits for the first.
     """
 
     do: Literal["query"] = "query"
@@ -79,6 +80,7 @@ class QueryTask(Message):
     chunks: tuple[tuple[int, tuple[tuple[str, ...], ...]], ...] = ()
     lane: Literal["point", "scan"] = "scan"
     limit: int | None = None
+    prompt: bool = False
 
 
 class BatchDone(Message):

@@ -71,6 +71,7 @@ class Ask:
     placement: Placement
     chunks: tuple[int, ...]
     lane: Literal["point", "scan"]
+    prompt: bool = False
 
 
 @dataclass(slots=True)
@@ -131,6 +132,7 @@ def task(ask: Ask, assignment: Assignment) -> QueryTask:
         chunks=chunks,
         lane=ask.lane,
         limit=leaf.limit,
+        prompt=ask.prompt,
     )
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pyarrow as pa
 from sqlglot import exp
@@ -196,7 +197,8 @@ class _Run:
             yield from self._here(leaf)
             return
         small = len(chunks) <= POINT_CHUNKS and weight(leaf, self._placement, chunks) <= POINT_BYTES
-        ask = Ask(self._query.id, leaf, self._placement, chunks, "point" if small else "scan")
+        lane: Literal["point", "scan"] = "point" if small else "scan"
+        ask = Ask(self._query.id, leaf, self._placement, chunks, lane, prompt=self._plan.merge is None)
         own = self._executor
         dispatch = Dispatch(ask, own.workers, self._query.permit, own.space, own.damage, self._query.progress)
         yield from dispatch.batches()

@@ -21,7 +21,7 @@ import pyarrow as pa
 from qserv.catalog.errors import QservError, QueryKilled
 from qserv.catalog.messages import BatchDone
 from qserv.worker import failures
-from qserv.worker.scheduler import FIRST_BYTES, Aim, Batch, Course, Elevator
+from qserv.worker.scheduler import FIRST_BYTES, PROMPT_BYTES, Aim, Batch, Course, Elevator
 
 FULL = 16 << 20
 """Bytes in an outbox at which its statement is parked; it goes on when half of them are taken."""
@@ -41,6 +41,11 @@ class Statement(Protocol):
 
     @property
     def limit(self) -> int | None: ...
+
+    @property
+    def prompt(self) -> bool:
+        """Whether a client waits for the first rows."""
+        ...
 
     @property
     def numbers(self) -> tuple[int, ...]: ...
@@ -252,7 +257,8 @@ class Lane:
 
     def submit(self, name: str, statement: Statement) -> Run:
         """Begin a query under a name of its own; it runs until it ends, fails or is dropped."""
-        first = None if self._whole else max(1, FIRST_BYTES // max(1, statement.chunk_bytes()))
+        begin = PROMPT_BYTES if statement.prompt else FIRST_BYTES
+        first = None if self._whole else max(1, begin // max(1, statement.chunk_bytes()))
         course = Course(statement.numbers, aim=self._aim, first=first)
         run = Run(name, statement, self._connection.cursor())
         with self._changed:

@@ -23,6 +23,9 @@ import numpy.typing as npt
 FIRST_BYTES = 256 << 20
 """File bytes of a scan's first batch; later ones are as large as the pace of the query allows."""
 
+PROMPT_BYTES = 4 << 20
+"""The same where a client waits for the first rows: they count when their batch is whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

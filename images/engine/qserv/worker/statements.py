@@ -51,6 +51,7 @@ class ChunkStatement:
         self._folders = [f"{data_dir}/{source.database}/{source.table}" for source in task.sources]
         self.sql = task.sql
         self.limit = task.limit
+        self.prompt = task.prompt
         self.numbers = tuple(number for number, _ in task.chunks)
 
     def parameters(self, first: int, count: int) -> Parameters:

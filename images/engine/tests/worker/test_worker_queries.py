@@ -100,6 +100,18 @@ def test_the_limit_ends_a_query_early_and_still_reports_all_chunks(loaded: Loade
     assert covered(done) == list(range(len(CHUNKS)))
 
 
+def test_rows_that_are_waited_for_begin_with_a_small_batch(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, client, files = loaded
+    monkeypatch.setattr(lanes, "PROMPT_BYTES", 1)
+    wish = task("SELECT id FROM read_parquet($s0)", files)
+    _, whole = answer(client, wish)
+    rows, done = answer(client, wish.model_copy(update={"prompt": True}))
+    assert [count for _, count in whole] == [len(CHUNKS)]
+    assert done[0][1] == 1
+    assert rows.num_rows == len(CHUNKS) * ROWS
+    assert covered(done) == list(range(len(CHUNKS)))
+
+
 def test_a_source_without_files_reads_as_no_rows(loaded: Loaded) -> None:
     _, client, files = loaded
     overlap = QuerySource(
