@@ -118,10 +118,10 @@ class Committing:
             if any(now.get(unit, frozenset()) - held.get(unit, frozenset()) for unit in written):
                 return False  # a unit was given another holder meanwhile, or one anew: it needs the files too
             version = ingests.commit(connection, transaction, absent)
-            gone = {unit: asked[unit] - {worker for worker, _ in now.get(unit, ())} for unit in written}
+            holders = {unit: {worker for worker, _ in now.get(unit, ())} for unit in written}
             for file in files:
                 # Units may have moved on meanwhile: who holds one no more keeps none of its new files either.
-                for worker in gone[file.unit] & known:
+                for worker in ((asked[file.unit] | {file.source}) - holders[file.unit]) & known:
                     chores.collect_later(connection, worker, [file.path], version)
             return True
 
