@@ -155,8 +155,11 @@ class Contribute(Message):
 
 
 class ContributionKey(Message):
+    """``wait``: seconds that the answer may take while the contribution runs; it comes at once when it has ended."""
+
     contribution: int
     attempt: int
+    wait: float = Field(default=0.0, ge=0.0, le=5.0)
 
 
 class ContributionState(Message):

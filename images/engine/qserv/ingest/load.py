@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,9 @@ from qserv.catalog.spec import ColumnSpec, LoadSpec, TableSpec
 from qserv.storage.readers import file_columns
 from qserv.storage.sources import expand
 
-_POLL_SECONDS = 0.2
+_FIRST_POLL, _LONGEST_POLL = 0.02, 0.2
+"""Seconds between questions how far a load is: small loads are not to wait, long ones not to ask too often."""
+
 _DIRECTORS, _PLACED = "directors", "placed"
 """The two transactions of a load: directors and replicated tables, and what is placed by directors."""
 
@@ -224,7 +226,7 @@ class Load:
         DataError
             Of the first file that cannot be loaded; the transaction is aborted.
         """
-        while True:
+        for pause in _pauses():
             rows = self._controller.contributions(transaction)
             self._tell(tasks, rows, "reading")
             failed = next((row for row in rows if row.state == "failed"), None)
@@ -234,10 +236,10 @@ class Load:
             if all(row.state in ("done", "cancelled") for row in rows):
                 self._warnings += [f"{row.name}: {text}" for row in rows for text in row.warnings]
                 return
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
 
     def _commit(self, transaction: int, tasks: Sequence[_Task]) -> None:
-        while True:
+        for pause in _pauses():
             row = self._controller.transaction(transaction)
             phase = "loaded" if row.state == "committed" else "writing"
             self._tell(tasks, self._controller.contributions(transaction), phase)
@@ -247,12 +249,14 @@ class Load:
                 if row.failure is None:
                     raise TransactionClosed(f"transaction {transaction} was aborted by someone else: load again")
                 raise from_code(row.failure.code, row.failure.message, **row.failure.details)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
 
     def _abort(self, transaction: int) -> None:
         self._controller.end_transaction(transaction, "aborted")
-        while self._controller.transaction(transaction).state != "aborted":
-            time.sleep(_POLL_SECONDS)
+        for pause in _pauses():
+            if self._controller.transaction(transaction).state == "aborted":
+                return
+            time.sleep(pause)
 
     def _tell(self, tasks: Sequence[_Task], rows: Sequence[ContributionView], phase: str) -> None:
         for task in tasks:
@@ -279,6 +283,13 @@ class Load:
                 self._controller.drop_table(self._spec.database, task.spec.name)
         if self._made_database and not self._controller.database(self._spec.database).tables:
             self._controller.drop_database(self._spec.database)
+
+
+def _pauses() -> Iterator[float]:
+    pause = _FIRST_POLL
+    while True:
+        yield pause
+        pause = min(1.3 * pause, _LONGEST_POLL)
 
 
 def _task(table: TableSpec, base: Path) -> _Task:

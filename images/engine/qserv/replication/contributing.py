@@ -35,6 +35,9 @@ log = logs.get(__name__)
 RUNNING_PER_WORKER = 2
 MAX_ATTEMPTS = 12
 _LONGEST_PAUSE = 5.0
+_FOLLOW_SECONDS = 0.1
+"""How long a worker may wait with its answer for the contribution to end: others are given out in between."""
+
 _PASSING = frozenset({Unavailable.code, WorkerFailed.code, "file-missing", "chunk-unavailable", "query-killed"})
 """Codes of failures that another attempt may not meet."""
 
@@ -48,16 +51,19 @@ class Contributing:
         self._registry = registry
         self._calls = calls
 
-    def step(self) -> None:
+    def step(self) -> bool:
+        """Whether contributions are running, so that the next round is to follow at once: it waits for them."""
         rows = self._metadata.read(_open_contributions)
         if not rows:
-            return
+            return False
         workers = self._registry.rows()
-        self._follow([row for row in rows if row.state == "running"], workers)
+        followed = self._follow([row for row in rows if row.state == "running"], workers)
         self._void_lost([row for row in rows if row.state == "done"], workers)
-        self._hand_out(rows, workers)
+        given = self._hand_out(rows, workers)
+        return followed or given
 
-    def _follow(self, running: Sequence[ContributionRow], workers: Mapping[int, WorkerRow]) -> None:
+    def _follow(self, running: Sequence[ContributionRow], workers: Mapping[int, WorkerRow]) -> bool:
+        """Whether all workers that were asked answered: they waited with it, if there was nothing to tell."""
         asked = {}
         for row in running:
             worker = workers.get(row.worker_id or 0)
@@ -66,9 +72,11 @@ class Contributing:
             else:
                 asked[row.id] = partial(self._ask, worker.flight, row)
         by_id = {row.id: row for row in running}
+        answered = bool(asked)
         for identifier, told in self._calls.all(asked).items():
             row = by_id[identifier]
             if isinstance(told, Unavailable):
+                answered = False
                 continue  # the registry says when a worker that does not answer is to be given up
             if isinstance(told, QservError):
                 self._ended_badly(row, ContributionState(state="failed", failure=failure_of(told)))
@@ -78,9 +86,10 @@ class Contributing:
                 self._ended_badly(row, told)
             else:
                 self._leader.write(partial(ingests.report, contribution=row.id, attempt=row.attempt, told=told))
+        return answered
 
     def _ask(self, address: str, row: ContributionRow) -> ContributionState:
-        key = ContributionKey(contribution=row.id, attempt=row.attempt)
+        key = ContributionKey(contribution=row.id, attempt=row.attempt, wait=_FOLLOW_SECONDS)
         told = self._calls.client(address).action("contribution", key, ContributionState)
         return told if told is not None else ContributionState(state="unknown")
 
@@ -106,19 +115,23 @@ class Contributing:
         failure = Failure(code=WorkerFailed.code, message=reason)
         self._leader.write(partial(ingests.requeue, contribution=row.id, attempt=row.attempt, reason=failure))
 
-    def _hand_out(self, rows: Sequence[ContributionRow], workers: Mapping[int, WorkerRow]) -> None:
+    def _hand_out(self, rows: Sequence[ContributionRow], workers: Mapping[int, WorkerRow]) -> bool:
+        """Whether any was given to a worker."""
         able = [worker for worker in workers.values() if worker.state in (WorkerState.ONLINE, WorkerState.READ_ONLY)]
         busy = Counter(row.worker_id for row in rows if row.state == "running")
         boots = {worker.name: worker.boot for worker in workers.values()}
+        given = False
         for row in rows:
             if row.state != "queued" or time.time() - row.changed < _pause(row.attempt):
                 continue
             free = [worker for worker in able if busy[worker.id] < RUNNING_PER_WORKER]
             if not free:
-                return
+                break
             worker = min(free, key=lambda one: (busy[one.id], one.name))
             busy[worker.id] += 1
             self._give(row, worker, boots)
+            given = True
+        return given
 
     def _give(self, row: ContributionRow, worker: WorkerRow, boots: Mapping[str, str]) -> None:
         message = self._metadata.read(partial(_message, row=row))

@@ -79,7 +79,15 @@ class Controller:
         self.leader.on_taken(self._taken)
         metrics.LEADING.set_function(lambda: float(self.leader.leads))
         self.placer = Placer(metadata, self.leader, self.registry)
-        self.ingest = Ingest(metadata, self.leader, self.registry)
+        # A load is not to wait for the next round of the loops that carry it on.
+        self._bells = {"contribute": threading.Event(), "commit": threading.Event()}
+        self.ingest = Ingest(
+            metadata,
+            self.leader,
+            self.registry,
+            contributed=self._bells["contribute"].set,
+            ended=self._bells["commit"].set,
+        )
         self.contributing = Contributing(metadata, self.leader, self.registry, self.calls)
         self.committing = Committing(metadata, self.leader, self.registry, self.calls)
         self.catalog = CatalogService(metadata, self.leader)
@@ -174,14 +182,14 @@ class Controller:
         loops: dict[str, Callable[[], None]] = {
             "lease": lambda: self.leader.run(self._stop),
             "watch": lambda: self._loop(self.registry.watch, _WATCH_SECONDS),
-            "contribute": lambda: self._loop(self.contributing.step, _CONTRIBUTE_SECONDS),
+            "contribute": lambda: self._loop(self.contributing.step, _CONTRIBUTE_SECONDS, self._bells["contribute"]),
             "adopt": lambda: self._loop(self.adoption.step, _ADOPT_SECONDS),
             "repair": lambda: self._loop(self.repair.step, _REPAIR_SECONDS),
             "collect": lambda: self._loop(self.repair.collect, _COLLECT_SECONDS),
             "scrub": lambda: self._loop(self.scrubs.step, _SCRUB_SECONDS),
             "backup": lambda: self._loop(self.backups.step, _BACKUP_SECONDS),
             "measure": lambda: self._loop(self._measure, _MEASURE_SECONDS),
-            "commit": lambda: self._loop(self.committing.step, _COMMIT_SECONDS),
+            "commit": lambda: self._loop(self.committing.step, _COMMIT_SECONDS, self._bells["commit"]),
         }
         for name, target in loops.items():
             thread = threading.Thread(target=target, name=name, daemon=True)
@@ -191,16 +199,23 @@ class Controller:
     def stop(self) -> None:
         """End the loops, and let another controller lead at once."""
         self._stop.set()
+        for bell in self._bells.values():
+            bell.set()
         for thread in self._threads:
             thread.join(timeout=5)
         self.leader.release()
         self.calls.close()
         self.metadata.close()
 
-    def _loop(self, step: Callable[[], object], seconds: float) -> None:
-        """Run a step again and again; one that answers True has more to do at once."""
+    def _loop(self, step: Callable[[], object], seconds: float, bell: threading.Event | None = None) -> None:
+        """Run a step again and again, sooner when ``bell`` is set; one that answers True has more to do at once."""
         pause = seconds
-        while not self._stop.wait(pause):
+        while True:
+            (bell or self._stop).wait(pause)
+            if self._stop.is_set():
+                return
+            if bell is not None:
+                bell.clear()
             pause = seconds
             if not self.leader.leads:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,12 +18,25 @@ from qserv.replication.registry import Registry
 
 
 class Ingest:
-    """Starts, fills and ends transactions; what follows is carried on by ``Contributing`` and ``Committing``."""
+    """Starts, fills and ends transactions; what follows is carried on by ``Contributing`` and ``Committing``.
 
-    def __init__(self, metadata: Metadata, leader: Leader, registry: Registry) -> None:
+    ``contributed`` and ``ended`` are called when there is something new for them to do.
+    """
+
+    def __init__(
+        self,
+        metadata: Metadata,
+        leader: Leader,
+        registry: Registry,
+        *,
+        contributed: Callable[[], None],
+        ended: Callable[[], None],
+    ) -> None:
         self._metadata = metadata
         self._leader = leader
         self._registry = registry
+        self._contributed = contributed
+        self._ended = ended
 
     def start(self, database: str, context: dict[str, Any]) -> TransactionView:
         def work(connection: Connection) -> IngestRow:
@@ -57,6 +71,7 @@ class Ingest:
             ingests.contribute(connection, transaction, table.id, wish.name, wish.url)
 
         self._leader.write(work)
+        self._contributed()
         return self._view(transaction, wish.name)
 
     def contributions(self, transaction: int) -> list[ContributionView]:
@@ -91,6 +106,7 @@ class Ingest:
                 ingests.set_state(connection, transaction, "committing", among=("started",))
 
         self._leader.write(work)
+        self._ended()
         return self.transaction(transaction)
 
     def abort(self, transaction: int) -> TransactionView:
@@ -107,6 +123,7 @@ class Ingest:
                 ingests.set_state(connection, transaction, "aborting", among=("started", "committing"))
 
         self._leader.write(work)
+        self._ended()
         return self.transaction(transaction)
 
     def _view(self, transaction: int, name: str) -> ContributionView:

@@ -8,6 +8,7 @@ domains than copies, and never a worker.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -69,6 +70,15 @@ class Wheel:
 
 
 def place(numbers: Sequence[int], slots: Iterable[Slot], copies: int) -> Mapping[int, tuple[int, ...]]:
-    """Workers for new units, the primary first; fewer than ``copies`` each where there are fewer workers."""
+    """Workers for new units, the primary first; fewer than ``copies`` each where there are fewer workers.
+
+    Who is the primary changes from unit to unit, as it writes the files that the others copy.
+    """
     wheel = Wheel(slots)
-    return {number: wheel.deal(copies) for number in sorted(numbers)}
+    led: Counter[int] = Counter()
+    placed: dict[int, tuple[int, ...]] = {}
+    for number in sorted(numbers):
+        dealt = wheel.deal(copies)
+        placed[number] = tuple(sorted(dealt, key=lambda worker: led[worker]))
+        led.update(placed[number][:1])
+    return placed

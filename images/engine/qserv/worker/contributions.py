@@ -36,6 +36,7 @@ class _Task:
     wish: Contribute
     state: ContributionState = field(default_factory=lambda: ContributionState(state="running"))
     cancelled: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
 
 
 class Contributions:
@@ -87,7 +88,10 @@ class Contributions:
     def state(self, key: ContributionKey) -> ContributionState:
         with self._lock:
             task = self._tasks.get((key.contribution, key.attempt))
-        return task.state if task is not None else ContributionState(state="unknown")
+        if task is None:
+            return ContributionState(state="unknown")
+        task.ended.wait(key.wait)
+        return task.state
 
     def cancel(self, key: ContributionKey) -> None:
         with self._lock:
@@ -107,6 +111,7 @@ class Contributions:
             tasks = list(self._tasks.values())
         for task in tasks:
             task.cancelled.set()
+            task.ended.set()
         self._pool.shutdown(cancel_futures=True)
 
     def _forget_oldest(self) -> None:
@@ -142,6 +147,8 @@ class Contributions:
                 log.exception("contribution failed")
                 told = QservError(f"the worker failed: {type(error).__name__}: {error}")
                 task.state = _failed(task.state, told)
+            finally:
+                task.ended.set()
 
     def _index(self, database: str, table: str) -> DirectorIndex:
         view = self._controller.index(database, table)

@@ -126,7 +126,7 @@ def test_a_worker_that_restarts_before_the_commit_costs_no_row(cluster: Cluster,
     wait_for(lambda: done(cluster, transaction))
     cluster.stop_worker("worker-1")
     cluster.start_worker("worker-1")
-    wait_for(lambda: done(cluster, transaction) and cluster.client.contributions(transaction)[0].attempt > 1)
+    wait_for(lambda: cluster.client.contributions(transaction)[0].attempt > 1 and done(cluster, transaction))
     cluster.client.end_transaction(transaction, "committed")
     assert cluster.ended(transaction).state == "committed"
     assert rows_of(cluster, "restarted") == 200

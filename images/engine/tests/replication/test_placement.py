@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -149,3 +150,10 @@ def test_workers_may_stop_exactly_when_each_unit_that_they_hold_stays_in_reach(
     ]
     assert list(verdict.forbidding) == forbidding
     assert verdict.safe is (not forbidding)
+
+
+@pytest.mark.parametrize(("workers", "copies"), [(2, 2), (3, 2), (3, 3), (5, 3)])
+def test_primaries_are_spread(workers: int, copies: int) -> None:
+    slots = [Slot(number, f"w{number}", f"w{number}", 10**12) for number in range(workers)]
+    primaries = Counter(there[0] for there in place(range(300), slots, copies).values())
+    assert max(primaries.values()) - min(primaries.get(slot.id, 0) for slot in slots) <= workers
