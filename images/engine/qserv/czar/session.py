@@ -210,7 +210,8 @@ class Session:
 
     def _plan(self, statement: exp.Expression, snapshot: Snapshot, virtual: Virtual | None, text: str) -> Plan:
         catalog = virtual.catalog if virtual else self._visible(snapshot)
-        return self._czar.executor.plan(self._prepared(statement, text), catalog, self.database, text)
+        tree = self._prepared(statement, text)
+        return self._czar.executor.plan(tree, catalog, snapshot.placement, self.database, text)
 
     def _select(self, statement: exp.Expression, sql: str) -> Result:
         snapshot = self._czar.executor.snapshot()
@@ -269,7 +270,7 @@ class Session:
         virtual = Virtual(catalog, {table.id: lambda: rows})
         select = exp.select("*").from_(exp.table_("SHOW", db=infoschema.NAME)).where(where.this)
         snapshot = self._czar.executor.snapshot()
-        plan = self._czar.executor.plan(self._prepared(select), catalog, infoschema.NAME)
+        plan = self._czar.executor.plan(self._prepared(select), catalog, snapshot.placement, infoschema.NAME)
         return self._answer(plan, snapshot, statement.sql(dialect="mysql"), virtual)
 
     def _describe(self, statement: exp.Describe) -> Result:
