@@ -90,7 +90,7 @@ def place(
 
 
 def replicas(connection: Connection, identifiers: Iterable[int]) -> dict[int, frozenset[tuple[int, int]]]:
-    """Who holds units: by unit, the ids of the workers, each with a number that is new when it is given the unit anew."""
+    """Who holds units: by unit, the ids of the workers, each with a number, new when it is given the unit anew."""
     r = schema.replica.c
     found: dict[int, set[tuple[int, int]]] = defaultdict(set)
     for part in sliced(sorted(set(identifiers))):
