@@ -86,7 +86,7 @@ class Metadata:
         return [UnitRow(u.id, UnitKind.CHUNK, 1, u.id, u.size, tuple(u.holders)) for u in self.units.values()]
 
 
-class Violation(AssertionError):  # noqa: N818 -- the name under which the history's reader looks for it
+class Violation(AssertionError):
     """An invariant does not hold."""
 
 
