@@ -26,7 +26,7 @@ OPTIONS = (
     "--max-allowed-packet=64M",
     "--key-buffer-size=256M",
     "--innodb-buffer-pool-size=64M",
-    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-flush-log-at-trx-commit=2",
 )
 
 

@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pymysql.connections import Connection
 
 from bench import mariadb as server
+
+# The same examples in each run; new ones by --hypothesis-profile=default.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("same")
 
 
 @dataclass(frozen=True)

@@ -97,4 +97,6 @@ def _upgrade(connection: Connection) -> None:
             connection.execute(insert(schema.version).values(id=1, cluster=uuid.uuid4().hex, version=1))
     finally:
         if mariadb:
+            # whoever takes the lock next must see this version, not the one that is about to be committed over
+            connection.execute(text("COMMIT"))
             connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK})
