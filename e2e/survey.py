@@ -81,7 +81,8 @@ class Cluster:
         return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in self.pods(component)}
 
     def node_of(self, pod: str) -> str:
-        return str(self.kubectl.get("pod", pod)["spec"]["nodeName"])
+        """The node of a pod; empty while it has none."""
+        return str(self.kubectl.get("pod", pod)["spec"].get("nodeName", ""))
 
     # -- SQL
 

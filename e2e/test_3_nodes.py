@@ -50,7 +50,7 @@ def test_a_lost_node_s_worker_is_made_anew_elsewhere(calm: Cluster, nodes: Nodes
     with queries_go_on(calm):
         nodes.power_off(node)
         try:
-            wait_for("the worker has another node", lambda: calm.node_of(pod) != node, 600)
+            wait_for("the worker has another node", lambda: calm.node_of(pod) not in ("", node), 600)
             kill_operator(operator)
             calm.wait_calm(600)
             nodes.wipe(node)

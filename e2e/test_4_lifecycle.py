@@ -41,15 +41,16 @@ def test_deleted_and_made_again_it_has_its_data(calm: Cluster) -> None:
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: str(bad["name"]))
 def test_a_bad_manifest_is_refused_with_words(operator: Kubectl, bad: Object) -> None:
+    here = operator.at("default")
     before = bad.get("before")
     head = {"apiVersion": "qserv.io/v1alpha1", "kind": (before or bad)["kind"]}
     named = {"metadata": {"name": "refused", "namespace": "default"} | bad.get("metadata", {})}
     if before is not None:
         quiet = {"suspend": True} if before["kind"] == "QservCluster" else {}
-        operator.apply(head | named | {"spec": before["spec"] | quiet})
+        here.apply(head | named | {"spec": before["spec"] | quiet})
     try:
         with pytest.raises(KubectlError) as refused:
-            operator.apply(head | named | {"spec": bad["spec"]}, dry_run=True)
+            here.apply(head | named | {"spec": bad["spec"]}, dry_run=True)
         assert bad["message"] in str(refused.value)
     finally:
-        operator.at("default")("delete", head["kind"], "refused", "--ignore-not-found", "--wait=true")
+        here("delete", head["kind"], "refused", "--ignore-not-found", "--wait=true")
