@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -118,8 +119,8 @@ def _show(place: Home, console: Console) -> None:
 def _load(place: Home, catalog: DemoCatalog, console: Console) -> None:
     spec = read_spec(catalog.spec)
     console.print(f"[bold]{catalog.title}[/], from {catalog.origin} ({catalog.licence})", highlight=False)
-    with show.load_progress(spec.database, console) as report:
-        outcome = Load(connect.controller(place), spec, catalog.spec.parent, append=False, report=report).run()
+    with closing(connect.controller(place)) as client, show.load_progress(spec.database, console) as report:
+        outcome = Load(client, spec, catalog.spec.parent, append=False, report=report).run()
     show.loaded(outcome, console)
 
 
