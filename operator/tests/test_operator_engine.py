@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ import httpx
 import pytest
 import yaml
 
+from qserv.cli.ports import free_ports
 from qserv_operator.engine import Controllers, EngineError, load_spec
 from qserv_operator.gather import engine_facts
 from qserv_operator.models.catalog import CatalogSpec
@@ -26,18 +26,12 @@ CATALOG = Path(__file__).parents[2] / "docs/examples/catalog.yaml"
 RUN = "from qserv.catalog.settings import ReplicationSettings as S; from qserv.replication.main import run; run(S())"
 
 
-def free_port() -> int:
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return int(made.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a replication controller with an empty catalog."""
     folder = tmp_path_factory.mktemp("controller")
     (folder / "secret").write_text("s3cret\n")
-    port = free_port()
+    (port,) = free_ports(1)
     settings = {
         "PORT": str(port),
         "SECRET_FILE": str(folder / "secret"),
@@ -146,7 +140,7 @@ def test_the_controller_that_leads_is_found(controller: str) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), StandBy)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    nobody, follower = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{server.server_port}"
+    nobody, follower = f"http://127.0.0.1:{free_ports(1)[0]}", f"http://127.0.0.1:{server.server_port}"
     made = Controllers([nobody, follower, controller], "s3cret")
     lost = Controllers([follower, nobody], "s3cret")
     try:

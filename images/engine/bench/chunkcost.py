@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection as Metadata_
 from sqlalchemy import insert
 
-from bench.cluster import await_true, free_ports, listens
+from bench.cluster import await_true, listens
 from bench.results import Results
 from qserv.catalog.messages import BatchDone, Heartbeat, QueryTask
 from qserv.catalog.metadata import Account, Metadata, password_auth, people, schema, tables, workers
@@ -31,7 +31,7 @@ from qserv.catalog.model import FileKind, UnitKind
 from qserv.catalog.settings import CzarSettings
 from qserv.catalog.spec import FamilySpec, TableSpec
 from qserv.catalog.trust import Trust
-from qserv.cli.local import HOST
+from qserv.cli.ports import HOST, free_ports
 from qserv.sky.chunker import partitioning
 from qserv.sql.functions import MACROS
 from qserv.storage.schema import stored_schema

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pymysql
@@ -14,6 +14,7 @@ from pymysql.connections import Connection
 from qserv.catalog.rest import Controller
 from qserv.cli import local, processes
 from qserv.cli.home import ACCOUNT, Facts, Home
+from qserv.cli.ports import HOST
 from qserv.ingest.load import Load, Loaded
 from qserv.ingest.specfile import read_spec
 
@@ -39,7 +40,7 @@ class Cluster:
     def connect(self, database: str | None = None, **options: object) -> Connection:
         """A MySQL client's connection to the czar, as the account that may read all."""
         login = {"user": ACCOUNT, "password": self.home.password(), "database": database, "charset": "utf8mb4"}
-        return pymysql.connect(host=local.HOST, port=self.facts.mysql, **{**login, **options})
+        return pymysql.connect(host=HOST, port=self.facts.mysql, **{**login, **options})
 
     def load(self, spec: Path) -> Loaded:
         with self.controller() as controller:
@@ -108,15 +109,6 @@ def await_true(happened: Callable[[], bool], otherwise: str) -> None:
         time.sleep(POLL)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports on which nothing listens now, all different."""
-    with ExitStack() as stack:
-        held = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in held:
-            each.bind((local.HOST, 0))
-        return [int(each.getsockname()[1]) for each in held]
-
-
 def listens(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex((local.HOST, port)) == 0
+        return probe.connect_ex((HOST, port)) == 0

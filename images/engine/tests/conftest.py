@@ -11,6 +11,8 @@ import pytest
 from pymysql.connections import Connection
 
 from bench import mariadb as server
+from differential import peer
+from differential.samples import samples
 
 # The same examples in each run; new ones by --hypothesis-profile=default.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
@@ -34,3 +36,11 @@ def mariadb() -> Iterator[MariaDb]:
         pytest.skip("mariadb-server is not installed: nothing to compare with")
     with server.private_server() as socket:
         yield MariaDb(socket)
+
+
+@pytest.fixture(scope="session")
+def theirs(mariadb: MariaDb) -> Iterator[Connection]:
+    """A connection to MariaDB with the sky of the differential suite."""
+    with mariadb.connect() as connection:
+        peer.load(connection, samples())
+        yield connection

@@ -18,6 +18,7 @@ from qserv.catalog.errors import Conflict
 from qserv.catalog.rest import Controller
 from qserv.cli import local
 from qserv.cli.home import Home, Login, read_option_file
+from qserv.cli.ports import HOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def czar(home: Home) -> CzarAddress:
     url = os.environ.get("QSERV_CZAR_URL")
     if url:
         return CzarAddress(url.rstrip("/"), _login())
-    return CzarAddress(f"http://{local.HOST}:{home.facts().http}", read_option_file(home.client_file))
+    return CzarAddress(f"http://{HOST}:{home.facts().http}", read_option_file(home.client_file))
 
 
 def controller(home: Home) -> Controller:

@@ -27,9 +27,9 @@ from qserv.catalog.settings import ReplicationSettings
 from qserv.catalog.trust import Trust
 from qserv.cli import processes
 from qserv.cli.home import ACCOUNT, Facts, Home, WorkerPorts
+from qserv.cli.ports import HOST, free_ports
 from qserv.cli.processes import Process
 
-HOST = "127.0.0.1"
 _UP_SECONDS = 60.0
 _DOWN_SECONDS = 20.0
 _POLL_SECONDS = 0.1
@@ -137,7 +137,7 @@ def _facts(home: Home, workers: int, ports: Ports) -> Facts:
         raise Conflict(
             f"the cluster in {home.path} has {len(there.workers)} workers: give --workers {len(there.workers)}"
         )
-    free = _free_ports(4 + 2 * workers)
+    free = iter(free_ports(4 + 2 * workers))
     before = there.workers if there is not None else ()
     more = tuple(WorkerPorts(next(free), next(free)) for _ in range(workers - len(before)))
     return Facts(
@@ -147,19 +147,6 @@ def _facts(home: Home, workers: int, ports: Ports) -> Facts:
         controller=ports.controller or (there.controller if there else next(free)),
         workers=before + more,
     )
-
-
-def _free_ports(count: int) -> Iterator[int]:
-    """Ports that no one listens on now, all different."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for one in held:
-            one.bind((HOST, 0))
-        found = [int(one.getsockname()[1]) for one in held]
-    finally:
-        for one in held:
-            one.close()
-    return iter(found)
 
 
 def _members(home: Home, facts: Facts) -> list[Member]:

@@ -12,7 +12,7 @@ from qserv.sql.arithmetic import divided, unsigned_bits
 from qserv.sql.translate import Translator
 from qserv.sql.values import (
     BIGINT,
-    DOUBLE,
+    DIVISION_DIGITS,
     TEXT,
     UBIGINT,
     Kind,
@@ -24,6 +24,7 @@ from qserv.sql.values import (
     key,
     number,
     quote,
+    shown,
     text,
 )
 
@@ -107,8 +108,9 @@ def aggregate(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
     if handler is not None:
         return handler(node, rows, into)
     if type(node) in _SPREADS:
-        moments = into.reduce(*_MOMENTS, double(rows.value(node.this)))
-        return Value(_SPREADS[type(node)].replace("{0}", f"({moments})"), DOUBLE)
+        argument = number(rows.value(node.this))
+        moments = into.reduce(*_MOMENTS, double(argument))
+        return Value(_SPREADS[type(node)].replace("{0}", f"({moments})"), shown(argument.type.scale + DIVISION_DIGITS))
     if type(node) in _BITS:
         template, empty = _BITS[type(node)]
         reduced = into.reduce(f"{template}{{over}}", template, unsigned_bits(rows.value(node.this)))
@@ -135,7 +137,7 @@ def _count(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
 
 def _summed(value: Value) -> tuple[str, Type]:
     if value.kind is Kind.DOUBLE:
-        return double(value), DOUBLE
+        return double(value), shown(value.type.scale)
     return value.sql, decimal(27 if value.type.scale == 0 else 38, value.type.scale)
 
 

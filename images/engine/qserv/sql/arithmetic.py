@@ -25,6 +25,7 @@ from qserv.sql.values import (
     integer,
     number,
     quote,
+    shown,
     widest,
 )
 
@@ -109,7 +110,7 @@ def _add(translator: Translator, node: exp.Binary) -> Value:
         return moved(translator, base, interval.this, interval.text("unit"), sign)
     left, right = number(translator.value(node.this)), number(translator.value(node.expression))
     if Kind.DOUBLE in (left.kind, right.kind):
-        return Value(f"({double(left)} {sign} {double(right)})", DOUBLE)
+        return Value(f"({double(left)} {sign} {double(right)})", shown(max(left.type.scale, right.type.scale)))
     if Kind.DECIMAL in (left.kind, right.kind):
         scale = max(left.type.scale, right.type.scale)
         whole = max(left.type.digits - left.type.scale, right.type.digits - right.type.scale)
@@ -128,7 +129,7 @@ def _integers(left: Value, right: Value, sign: str) -> Value:
 def _multiply(translator: Translator, node: exp.Mul) -> Value:
     left, right = number(translator.value(node.this)), number(translator.value(node.expression))
     if Kind.DOUBLE in (left.kind, right.kind):
-        return Value(f"({double(left)} * {double(right)})", DOUBLE)
+        return Value(f"({double(left)} * {double(right)})", shown(max(left.type.scale, right.type.scale)))
     if Kind.DECIMAL in (left.kind, right.kind):
         scale = left.type.scale + right.type.scale
         if scale > 30:
@@ -145,7 +146,8 @@ def _divide(translator: Translator, node: exp.Div) -> Value:
 def divided(left: Value, right: Value) -> Value:
     """``left / right``: exact numbers to a scale of four more digits (computed to whole groups of nine, as MySQL)."""
     if Kind.DOUBLE in (left.kind, right.kind):
-        return Value(f"({double(left)} / nullif({double(right)}, 0))", DOUBLE)
+        type_ = shown(max(left.type.scale, right.type.scale) + DIVISION_DIGITS)
+        return Value(f"({double(left)} / nullif({double(right)}, 0))", type_)
     scale = left.type.scale + DIVISION_DIGITS
     type_ = decimal(left.type.digits + DIVISION_DIGITS, scale)
     inner = 9 * -(-(left.type.scale + right.type.scale + DIVISION_DIGITS) // 9)
@@ -185,7 +187,8 @@ def _integer_divide(translator: Translator, node: exp.IntDiv) -> Value:
 def _modulo(translator: Translator, node: exp.Mod) -> Value:
     left, right = number(translator.value(node.this)), number(translator.value(node.expression))
     if Kind.DOUBLE in (left.kind, right.kind):
-        return Value(f"({double(left)} % nullif({double(right)}, 0))", DOUBLE)
+        type_ = shown(max(left.type.scale, right.type.scale))
+        return Value(f"({double(left)} % nullif({double(right)}, 0))", type_)
     if Kind.DECIMAL in (left.kind, right.kind):
         scale = max(left.type.scale, right.type.scale)
         type_ = decimal(max(left.type.digits, right.type.digits), scale)

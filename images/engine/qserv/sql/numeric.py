@@ -23,6 +23,7 @@ from qserv.sql.values import (
     exact,
     integer,
     number,
+    shown,
     widest,
 )
 
@@ -86,7 +87,7 @@ def _cot(translator: Translator, node: exp.Cot) -> Value:
 
 @handles(exp.Pi)
 def _pi(translator: Translator, node: exp.Pi) -> Value:
-    return Value("pi()", Type(Kind.DOUBLE, scale=6))
+    return Value("pi()", shown(6))
 
 
 @handles(exp.Pow)
@@ -116,7 +117,7 @@ def _whole(translator: Translator, node: exp.Func) -> Value:
         return Value(
             f"CAST({name}({value.sql}) AS DECIMAL(38,0))", decimal(value.type.digits - value.type.scale + 1, 0)
         )
-    return Value(f"{name}({double(value)})", DOUBLE)
+    return Value(f"{name}({double(value)})", shown(0))
 
 
 @handles(exp.Round, exp.Trunc)
@@ -127,7 +128,8 @@ def _round(translator: Translator, node: exp.Func) -> Value:
     places = translator.value(given) if given is not None else Value("0", INT, constant=0)
     name = "round" if isinstance(node, exp.Round) else "trunc"
     if value.kind is Kind.DOUBLE:
-        return Value(f"qserv_{name}({double(value)}, CAST({integer(places)} AS INTEGER))", DOUBLE)
+        type_ = shown(max(0, places.constant)) if isinstance(places.constant, int) else DOUBLE
+        return Value(f"qserv_{name}({double(value)}, CAST({integer(places)} AS INTEGER))", type_)
     if not isinstance(places.constant, int):
         return Value(f"qserv_{name}({double(value)}, CAST({integer(places)} AS INTEGER))", DOUBLE)
     return _exact_round(value, places.constant, name)

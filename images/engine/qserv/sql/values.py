@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from qserv.sql.scope import Relation
 
 MAX_DIGITS = 38
+ALL_DECIMALS = 31
+"""The scale of a DOUBLE that is shown with all decimals it has; MariaDB's ``NOT_FIXED_DEC``."""
 DIVISION_DIGITS = 4
 """MySQL's ``div_precision_increment``: digits that a division adds to the scale of its dividend."""
 
@@ -42,8 +44,8 @@ STRINGS = frozenset({Kind.TEXT, Kind.BINARY})
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A MySQL expression's type. ``digits`` and ``scale`` are of exact numbers; a DOUBLE has a scale where MySQL
-    shows it with so many decimals, as it does PI().
+    """A MySQL expression's type. ``digits`` and ``scale`` are of exact numbers; a DOUBLE has as scale the decimals that
+    MySQL shows, as of ROUND(x, 2), or ``ALL_DECIMALS``.
 
     ``narrow``: the DuckDB type is smaller than the kind's widest (BIGINT, UBIGINT, DOUBLE), so arithmetic must widen.
     """
@@ -79,7 +81,7 @@ BOOL = Type(Kind.BOOL, 1)
 BIGINT = Type(Kind.INT, 20)
 INT = Type(Kind.INT, 10)
 UBIGINT = Type(Kind.UINT, 20)
-DOUBLE = Type(Kind.DOUBLE)
+DOUBLE = Type(Kind.DOUBLE, scale=ALL_DECIMALS)
 TEXT = Type(Kind.TEXT)
 BINARY = Type(Kind.BINARY)
 DATE = Type(Kind.DATE)
@@ -101,6 +103,11 @@ def decimal(digits: int, scale: int) -> Type:
     return Type(Kind.DECIMAL, min(digits, MAX_DIGITS), min(scale, 30))
 
 
+def shown(scale: int) -> Type:
+    """A DOUBLE that MySQL shows with so many decimals."""
+    return Type(Kind.DOUBLE, scale=min(scale, ALL_DECIMALS))
+
+
 def column_type(declared: SqlType) -> Type:
     """The expression type of a column."""
     base = declared.base
@@ -111,7 +118,7 @@ def column_type(declared: SqlType) -> Type:
     if declared.binary:
         return BINARY
     others = {
-        Base.FLOAT: Type(Kind.DOUBLE, narrow=True),
+        Base.FLOAT: Type(Kind.DOUBLE, scale=ALL_DECIMALS, narrow=True),
         Base.DOUBLE: DOUBLE,
         Base.BIT: UBIGINT,
         Base.DATE: DATE,
@@ -220,7 +227,7 @@ def text(value: Value) -> str:
     if kind is Kind.TEXT:
         return value.sql
     if kind is Kind.DOUBLE:
-        return f"qserv_text({value.sql})"
+        return f"qserv_text({finished(value).sql})"
     if kind is Kind.BINARY:
         return f"decode({value.sql})"
     if kind is Kind.DATETIME:
@@ -236,8 +243,8 @@ def finished(value: Value) -> Value:
         return Value(f"CAST({value.sql} AS {value.type.duckdb})", value.type)
     if value.kind is Kind.NULL:
         return Value("CAST(NULL AS INTEGER)", NULL)
-    if value.kind is Kind.DOUBLE and value.type.scale:
-        return Value(f"round({value.sql}, {value.type.scale})", value.type)
+    if value.kind is Kind.DOUBLE and value.type.scale < ALL_DECIMALS:
+        return Value(f"qserv_round({value.sql}, {value.type.scale})", value.type)
     if value.constant is not None and value.kind in (Kind.INT, Kind.UINT):
         return Value(f"CAST({value.sql} AS {value.type.duckdb})", value.type)
     return value
@@ -258,14 +265,14 @@ def common(types: list[Type]) -> Type:
     kinds = {type_.kind for type_ in found}
     if len(kinds) == 1 and kinds != {Kind.DECIMAL}:
         kind = kinds.pop()
-        return Type(kind, max(t.digits for t in found)) if kind is not Kind.BOOL else INT
+        return Type(kind, max(t.digits for t in found), max(t.scale for t in found)) if kind is not Kind.BOOL else INT
     if kinds <= INTEGERS:
         return BIGINT if Kind.UINT not in kinds else (decimal(20, 0) if Kind.INT in kinds else UBIGINT)
     if kinds <= EXACT:
         scale = max(type_.scale for type_ in found)
         return decimal(max(type_.digits - type_.scale for type_ in found) + scale, scale)
     if kinds <= EXACT | {Kind.DOUBLE}:
-        return DOUBLE
+        return shown(max(type_.scale for type_ in found))
     if kinds <= {Kind.DATE, Kind.DATETIME}:
         return DATETIME
     return BINARY if Kind.BINARY in kinds else TEXT
@@ -279,4 +286,6 @@ def coerced(value: Value, type_: Type) -> str:
         return text(value)
     if type_.kind is Kind.BINARY:
         return value.sql if value.kind is Kind.BINARY else f"encode({text(value)})"
+    if type_.kind is Kind.DOUBLE:
+        return f"CAST({number(value).sql} AS DOUBLE)"
     return f"CAST({finished(value).sql} AS {type_.duckdb})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from qserv.cli.ports import free_ports
 
 PACKAGE = "moto[server]==5.1.*"
 BUCKET = "catalogs"
@@ -42,9 +43,7 @@ def installed() -> Path:
 def serving() -> Iterator[str]:
     """The URL of a server with an empty bucket ``catalogs``."""
     place = installed()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     server = subprocess.Popen(
         [place / "bin/moto_server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,

@@ -1,28 +1,14 @@
-"""One MariaDB and one local cluster with the same rows, for all tests of this folder."""
+"""A local cluster with the rows that MariaDB has, for all tests of this folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import pytest
 from pymysql.connections import Connection
 
 from bench.cluster import Cluster, running
-from differential import peer
 from differential.samples import samples, write_sample
-
-
-class Server(Protocol):
-    def connect(self, database: str | None = None) -> Connection: ...
-
-
-@pytest.fixture(scope="session")
-def theirs(mariadb: Server) -> Iterator[Connection]:
-    """A connection to MariaDB."""
-    with mariadb.connect() as connection:
-        peer.load(connection, samples())
-        yield connection
 
 
 @pytest.fixture(scope="session")

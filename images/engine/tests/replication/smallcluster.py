@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -18,15 +17,10 @@ from qserv.catalog.resources import TransactionView
 from qserv.catalog.rest import Controller as Client
 from qserv.catalog.settings import ReplicationSettings, WorkerSettings
 from qserv.catalog.trust import Trust
+from qserv.cli.ports import free_ports
 from qserv.replication.app import build
 from qserv.replication.controller import Controller
 from qserv.worker.worker import Worker
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
@@ -66,7 +60,7 @@ class Served:
 @dataclass
 class Cluster:
     folder: Path
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lambda: free_ports(1)[0])
     workers: dict[str, Worker] = field(default_factory=dict)
     tls: dict[str, Path] = field(default_factory=dict)
     lost_after: float = 600.0
@@ -94,13 +88,14 @@ class Cluster:
         )
 
     def start_worker(self, name: str) -> Worker:
+        flight_port, http_port = free_ports(2)
         self.workers[name] = Worker(
             WorkerSettings(
                 secret_file=self.secret,
                 name=name,
                 data_dir=self.folder / name,
-                flight_port=free_port(),
-                http_port=free_port(),
+                flight_port=flight_port,
+                http_port=http_port,
                 controllers=(self.url,),
                 threads=1,
                 source_dirs=(Path("/"),),

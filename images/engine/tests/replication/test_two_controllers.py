@@ -19,7 +19,8 @@ from qserv.catalog.metadata import Metadata, chores
 from qserv.catalog.rest import Controller
 from qserv.catalog.settings import ReplicationSettings
 from qserv.catalog.trust import Trust
-from replication.smallcluster import free_port, wait_for
+from qserv.cli.ports import free_ports
+from replication.smallcluster import wait_for
 
 LEASE = 2.0
 
@@ -36,8 +37,8 @@ class Pair:
             cursor.execute("CREATE DATABASE qserv")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.database: subprocess.Popen[bytes] | None = None
-        for _ in range(2):
-            self.start(free_port())
+        for port in free_ports(2):
+            self.start(port)
         settings = ReplicationSettings(secret_file=folder / "secret", metadata_url=SecretStr(self.url))
         self.trust = Trust.from_settings(settings)
         self.client = Controller(list(self.processes), self.trust, patience=60.0, timeout=2.0)

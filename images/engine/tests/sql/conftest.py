@@ -1,4 +1,4 @@
-"""The sky of the differential suite, and the same rows in MariaDB."""
+"""The sky of the differential suite."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import duckdb
 import pytest
-from pymysql.connections import Connection
 
-from differential import peer
 from differential.samples import samples
 from qserv.sql.functions import MACROS
 from sql.world import World
@@ -20,12 +18,4 @@ def world() -> Iterator[World]:
     connection.execute(MACROS)
     connection.execute("SET TimeZone = 'UTC'")
     yield World(connection, samples())
-    connection.close()
-
-
-@pytest.fixture(scope="session")
-def theirs(mariadb) -> Iterator[Connection]:  # type: ignore[no-untyped-def]
-    connection = mariadb.connect()
-    peer.load(connection, samples())
-    yield connection
     connection.close()

@@ -101,3 +101,9 @@ SELECT objectId, hits DIV 3 AS a, hits % 10 AS b, hits + 0 AS c FROM Object WHER
 
 -- CRC32
 SELECT CRC32('Vega'), CRC32('');
+
+-- doubles of as many decimals as their functions give
+SELECT objectId, FLOOR(gFlux) / 7 AS a, ROUND(gFlux, 1) / detections AS b, ROUND(ra, 2) * 3 AS c, ROUND(ra, 2) + decl AS d, TRUNCATE(ra, 2) / 3 AS e, IF(detections > 2, FLOOR(gFlux) / 7, ra) AS f, COALESCE(ROUND(gFlux, 1), 1.25) AS g FROM Object WHERE detections < 20;
+
+-- totals of such doubles
+SELECT AVG(ROUND(gFlux, 0)) AS a, SUM(FLOOR(gFlux) / 7) AS b, MAX(ROUND(ra, 2)) / 3 AS c, STD(ROUND(ra, 1)) AS d, AVG(ROUND(ra, -1)) AS e, AVG(ra) AS f, CONCAT(ROUND(MAX(FLOOR(ra) / 7), 3)) AS g, AVG(CEIL(gFlux)) + 0.5 AS h FROM Object;
