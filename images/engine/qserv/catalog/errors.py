@@ -259,6 +259,12 @@ class SchemaVersion(Conflict):
     code = "schema-version"
 
 
+class SchemaOutdated(SchemaVersion):
+    """The metadata's schema is not made yet, or older than this program: the replication controller brings it up."""
+
+    code = "schema-outdated"
+
+
 def _tree(base: type[QservError]) -> dict[str, type[QservError]]:
     found = {base.code: base}
     for child in base.__subclasses__():

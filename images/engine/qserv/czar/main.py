@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from qserv.catalog import logs
-from qserv.catalog.errors import Conflict
+from qserv.catalog.errors import Conflict, SchemaOutdated, Unavailable
 from qserv.catalog.metadata import Metadata
 from qserv.catalog.settings import CzarSettings
 from qserv.catalog.trust import Trust
@@ -30,6 +30,7 @@ from qserv.czar.session import Czar
 log = logs.get(__name__)
 
 _SPARE_THREADS = 16
+_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,14 @@ class Ports:
 
 
 def run(settings: CzarSettings) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT, from when the metadata is there: a controller may start later than a czar.
 
     Raises
     ------
     Conflict
         Where a port is in use.
     SchemaVersion
-        Where the metadata's schema is not this program's.
+        Where the metadata's schema is newer than this program.
     """
     logs.configure(settings.name, settings.log_level)
     asyncio.run(_run(settings))
@@ -59,18 +60,32 @@ async def _run(settings: CzarSettings) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    async with serving(settings) as ports:
+    metadata = await _metadata(settings, stop)
+    if metadata is None:
+        return
+    async with serving(settings, metadata) as ports:
         log.info("czar ready", mysql=ports.mysql, http=ports.http, flight=ports.flight)
         await stop.wait()
         log.info("czar stopping")
 
 
+async def _metadata(settings: CzarSettings, stop: asyncio.Event) -> Metadata | None:
+    """The metadata once it is there and has this program's schema; None when ``stop`` came first."""
+    while not stop.is_set():
+        try:
+            return await asyncio.to_thread(Metadata.from_settings, settings)
+        except (SchemaOutdated, Unavailable) as error:
+            log.warning("waiting for the metadata", reason=error.message)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _PAUSE)
+    return None
+
+
 @contextlib.asynccontextmanager
-async def serving(settings: CzarSettings) -> AsyncIterator[Ports]:
-    """A czar with its ports open; ports of 0 are chosen by the system."""
+async def serving(settings: CzarSettings, metadata: Metadata) -> AsyncIterator[Ports]:
+    """A czar with its ports open, ports of 0 are chosen by the system; it closes the metadata at its end."""
     settings.result_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     trust = Trust.from_settings(settings)
-    metadata = await asyncio.to_thread(Metadata.from_settings, settings)
     queries = Queries(metadata, settings.name)
     executor = Executor(
         metadata, Workers(trust), Merger(settings), SpillSpace(settings.result_dir, settings.spill_limit)

@@ -302,7 +302,7 @@ def running_czar(settings: CzarSettings) -> Iterator[Ports]:
 
     async def serve() -> None:
         try:
-            async with serving(settings) as ports:
+            async with serving(settings, Metadata.from_settings(settings)) as ports:
                 found.append(ports)
                 told.set()
                 await stop.wait()

@@ -82,12 +82,31 @@ def test_it_serves_until_sigterm(cluster: Cluster) -> None:
         assert ended[0]["query"]
 
 
-def test_a_schema_that_is_not_there_is_told(tmp_path: Path) -> None:
+def waiting(running: subprocess.Popen[str]) -> str:
+    assert running.stderr is not None
+    for line in running.stderr:
+        told: dict[str, Any] = json.loads(line)
+        if told["event"] == "waiting for the metadata":
+            return str(told["reason"])
+    raise AssertionError("the czar ended instead of waiting")
+
+
+def test_it_waits_for_the_schema_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x\n")
     with process(tmp_path) as running:
-        _, told = running.communicate(timeout=60)
-        assert running.returncode != 0
-        assert "start the replication controller first" in told
+        assert "start the replication controller first" in waiting(running)
+        Metadata(f"sqlite:///{tmp_path / 'metadata.db'}", migrate_schema=True).close()
+        assert ready(running)["mysql"]
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(30) == 0
+
+
+def test_it_ends_while_it_waits(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x\n")
+    with process(tmp_path) as running:
+        waiting(running)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(30) == 0
 
 
 @pytest.fixture(scope="module")

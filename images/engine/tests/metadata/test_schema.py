@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from qserv.catalog.errors import Conflict, SchemaVersion, Unavailable
+from qserv.catalog.errors import Conflict, SchemaOutdated, SchemaVersion, Unavailable
 from qserv.catalog.metadata import Metadata, chores, schema
 
 
@@ -42,7 +42,7 @@ def test_several_controllers_may_start_at_once(url: str) -> None:
 
 
 def test_an_empty_database_is_refused_by_all_but_the_controller(url: str) -> None:
-    with pytest.raises(SchemaVersion, match="start the replication controller first"):
+    with pytest.raises(SchemaOutdated, match="start the replication controller first"):
         Metadata(url)
 
 

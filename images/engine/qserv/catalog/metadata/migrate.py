@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, select, text
 
-from qserv.catalog.errors import SchemaVersion
+from qserv.catalog.errors import SchemaOutdated, SchemaVersion
 from qserv.catalog.metadata import schema
 from qserv.catalog.metadata.engine import Database
 
@@ -47,19 +47,21 @@ def check(connection: Connection) -> None:
 
     Raises
     ------
+    SchemaOutdated
+        Where a replication controller of this program will bring the schema up.
     SchemaVersion
-        Saying which side is older, and what to do.
+        Where this program is the older one.
     """
     current = MigrationContext.configure(connection).get_current_revision()
     head = newest()
     if current == head:
         return
     if current is None:
-        raise SchemaVersion(
+        raise SchemaOutdated(
             "the metadata database is empty: start the replication controller first, it makes the schema"
         )
     if _known(current):
-        raise SchemaVersion(
+        raise SchemaOutdated(
             f"the metadata's schema is {current}, this program needs {head}: start the new replication controller first"
         )
     raise SchemaVersion(
