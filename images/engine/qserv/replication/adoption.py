@@ -1,9 +1,10 @@
 """What a worker that came back brings: its files are compared with what the metadata says that it holds.
 
-A unit of which it lost files is made whole from another worker. Files of units that nobody else holds are adopted, when
-their sums are right; files that nobody knows any more (left by ended transactions, or of units that others were given
-meanwhile) are removed. A worker that had been lost counts with its files as soon as their sizes are right, and is
-scrubbed then: all of its files are read, and their sums compared.
+A unit of which it lost files is made whole from another worker. Files of units that nobody in reach holds are adopted,
+when their sums are right: also those that a worker gave up and has not removed yet; files that nobody knows any more
+(left by ended transactions, or of units that others were given meanwhile) are removed. A worker that had been lost
+counts with its files as soon as their sizes are right, and is scrubbed then: all of its files are read, and their sums
+compared.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _STRAYS = 1000
 @dataclass(frozen=True, slots=True)
 class Difference:
     """``damaged``: by unit, files that are missing or of another size; ``strays``: paths that nobody knows;
-    ``orphans``: by unit, the files of those that no worker holds and of which all files are here."""
+    ``orphans``: by unit, the files of those that no worker in reach holds and of which all files are here."""
 
     damaged: Mapping[int, tuple[str, ...]]
     strays: tuple[str, ...]
@@ -53,9 +54,11 @@ class Adoption:
         self._registry = registry
         self._calls = calls
         self._repair = repair
+        self._looked = -1
 
     def step(self) -> None:
         by_name = {row.name: row for row in self._registry.rows().values()}
+        self._recall()
         for name, lost in sorted(self._registry.take_returned().items()):
             row = by_name.get(name)
             if row is None:
@@ -70,6 +73,16 @@ class Adoption:
             except QservError as error:
                 log.info("inventory is asked for again", worker=name, reason=error.message)
                 self._registry.give_back(name, lost=lost)
+
+    def _recall(self) -> None:
+        """Have workers looked at again that gave files up which may be all that is in reach of a unit."""
+        version = self._metadata.version()
+        if version == self._looked:
+            return
+        rows = self._registry.rows()
+        for worker in self._metadata.read(partial(chores.stranded, answering=self._answering())):
+            self._registry.give_back(rows[worker].name, lost=False)
+        self._looked = version
 
     def _adopt(self, row: WorkerRow) -> None:
         client = self._calls.client(row.flight)
@@ -125,7 +138,7 @@ def _difference(
     unreachable = units.held_by_none(connection, answering)
     held = _files_by_unit(connection, [unit.id for unit in unreachable])
     known |= {file.path for files in held.values() for file in files}
-    orphans = {unit.id: held[unit.id] for unit in unreachable if not unit.workers and unit.id in held}
+    orphans = {unit.id: held[unit.id] for unit in unreachable if unit.id in held}
     strays = tuple(sorted(path for path in there if path not in known and _transaction(path) not in running))
     whole = {
         unit: files for unit, files in orphans.items() if all(there.get(file.path) == file.bytes for file in files)
@@ -143,11 +156,11 @@ def _files_by_unit(connection: Connection, identifiers: Collection[int]) -> dict
 def _adopt_units(
     connection: Connection, worker: int, identifiers: Sequence[int], known: Mapping[int, tuple[FileRow, ...]]
 ) -> int:
-    """Enter replicas of units that have no holder still, and no other files than those that were looked at."""
-    held = units.by_id(connection, identifiers)
+    """Enter replicas of units that have no other files than those that were looked at."""
     now = _files_by_unit(connection, identifiers)
-    adopted = [unit for unit, row in held.items() if not row.workers and now.get(unit) == known[unit]]
+    adopted = [unit for unit in units.by_id(connection, identifiers) if now.get(unit) == known[unit]]
     for unit in adopted:
+        chores.keep(connection, worker, [file.path for file in known[unit]])
         units.add_replica(connection, unit, worker)
     return len(adopted)
 

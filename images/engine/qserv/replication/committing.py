@@ -7,16 +7,19 @@ fetched twice. A worker that restarts before it has prepared takes its staged ro
 them are run anew (``Contributing``), and the commit goes on when they are done.
 
 A holder that cannot be given the new files is taken off the map of the units that they belong to, and repair makes
-another: a commit does not wait for a worker that is gone. Wrong data (a key that is there twice) aborts the
-transaction. Commits in one database go one after another, in the order in which they were asked for: each checks its
-keys against all that were committed before it.
+another: a commit does not wait for a worker that is gone. It does wait for a second copy of each new file, where there
+are workers for it: units that would have one are given other holders first. Wrong data (a key that is there twice)
+aborts the transaction. Commits in one database go one after another, in the order in which they were asked for: each
+checks its keys against all that were committed before it.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sqlalchemy import Connection
@@ -25,16 +28,19 @@ from qserv.catalog import logs
 from qserv.catalog.errors import Conflict, DataError, QservError, Unavailable, WorkerFailed
 from qserv.catalog.flight import failure_of
 from qserv.catalog.messages import Discard, Failure, Fetch, Prepare, Prepared
-from qserv.catalog.metadata import Metadata, chores, ingests, tables, units
+from qserv.catalog.metadata import Metadata, chores, ingests, moving, tables, units
 from qserv.catalog.metadata.ingests import ContributionRow, IngestRow
 from qserv.catalog.metadata.tables import TableRow
 from qserv.catalog.metadata.units import FileRow
 from qserv.catalog.metadata.workers import WorkerRow
 from qserv.catalog.model import FileKind, TableKind, UnitKind, WorkerState
+from qserv.catalog.resources import RuntimeSettings
 from qserv.replication import metrics, views
 from qserv.replication.calls import Calls
 from qserv.replication.leader import Leader
+from qserv.replication.moves import enough, plan
 from qserv.replication.registry import Registry
+from qserv.replication.repair import site
 
 log = logs.get(__name__)
 
@@ -43,18 +49,39 @@ _FETCH_SECONDS = 600.0
 _FETCH_FILES = 200
 _FETCH_TRIES = 3
 
+_SHORT_SECONDS = 300.0
+_SHORT_PAUSE_SECONDS = 1.0
+"""How long a commit waits for second copies in all, and between two looks."""
+
 Absent = dict[int, set[int]]  # workers that could not be given a unit's new files, by the unit's id
+
+
+@dataclass(frozen=True, slots=True)
+class _Short:
+    """A commit that waits for second copies: since when, and when it is looked at again (monotonic seconds)."""
+
+    since: float
+    again: float
 
 
 class Committing:
     """One round is :meth:`step`; each open end of a transaction is carried on in a thread of its own."""
 
-    def __init__(self, metadata: Metadata, leader: Leader, registry: Registry, calls: Calls) -> None:
+    def __init__(
+        self,
+        metadata: Metadata,
+        leader: Leader,
+        registry: Registry,
+        calls: Calls,
+        runtime: Callable[[], RuntimeSettings],
+    ) -> None:
         self._metadata = metadata
         self._leader = leader
         self._registry = registry
         self._calls = calls
+        self._runtime = runtime
         self._running: dict[int, Future[None]] = {}
+        self._short: dict[int, _Short] = {}
 
     def step(self) -> None:
         self._running = {key: future for key, future in self._running.items() if not future.done()}
@@ -64,7 +91,8 @@ class Committing:
             row.database_id: row for row in sorted(committing, key=lambda one: one.committing or 0.0, reverse=True)
         }
         for row in (*aborting, *first.values()):
-            if row.id not in self._running:
+            short = self._short.get(row.id)
+            if row.id not in self._running and (short is None or short.again <= time.monotonic()):
                 self._running[row.id] = self._calls.background(partial(self._carry, row))
         self._discard()
 
@@ -111,6 +139,8 @@ class Committing:
         held = self._metadata.read(partial(units.replicas, identifiers=written))
         asked = {unit: {worker for worker, _ in held.get(unit, ())} for unit in written}
         absent = self._spread(files, asked)
+        if not self._kept_twice(transaction, asked, absent):
+            return
         known = set(self._registry.rows())
 
         def finish(connection: Connection) -> bool:
@@ -122,7 +152,7 @@ class Committing:
             for file in files:
                 # Units may have moved on meanwhile: who holds one no more keeps none of its new files either.
                 for worker in ((asked[file.unit] | {file.source}) - holders[file.unit]) & known:
-                    chores.collect_later(connection, worker, [file.path], version)
+                    chores.collect_later(connection, worker, [file.path], version, file.unit)
             return True
 
         if self._leader.write(finish):
@@ -219,6 +249,35 @@ class Committing:
             if missing >= holders[unit]:
                 raise Unavailable(f"unit {unit}: no worker that holds it can take its new files")
         return absent
+
+    def _kept_twice(self, transaction: int, asked: Mapping[int, set[int]], absent: Absent) -> bool:
+        """Whether all new files lie on two workers, where so many are wanted; else units are given other holders."""
+        states = [row.state for row in self._registry.rows().values()]
+        copies = min(2, enough(self._runtime().factor, states))
+        short = [unit for unit, held in asked.items() if len(held - absent.get(unit, set())) < copies]
+        now = time.monotonic()
+        waiting = self._short.pop(transaction, None) or _Short(now, now)
+        if not short:
+            return True
+        if now - waiting.since > _SHORT_SECONDS:
+            message = f"new files of {len(short)} units could not be copied to a second worker: look at the workers"
+            self._give_up(transaction, Failure(code=Unavailable.code, message=message))
+            return False
+        self._short[transaction] = _Short(waiting.since, now + _SHORT_PAUSE_SECONDS)
+        self._widen(short, set().union(*absent.values()))
+        return False
+
+    def _widen(self, short: Sequence[int], absent: set[int]) -> None:
+        """Have other workers than those that are absent made holders of units."""
+        sites = [
+            replace(seen, state=WorkerState.LOST) if seen.id in absent else seen
+            for seen in (site(row, overdue=True) for row in self._registry.rows().values())
+        ]
+        held = self._metadata.read(partial(units.by_id, identifiers=short))
+        found = plan(held.values(), sites, self._runtime().factor, len(short), frozenset())
+        wishes = [move for move in found.moves if move.reason == "repair"]
+        self._leader.write(partial(moving.begin, wishes=wishes))
+        log.warning("a commit waits for a second copy of its files", units=len(short), moves=len(wishes))
 
     def _fetch(self, workers: Mapping[int, WorkerRow], pair: tuple[int, int], files: Sequence[FileRow]) -> None:
         source, target = workers[pair[0]], workers[pair[1]]

@@ -89,7 +89,7 @@ class Controller:
             ended=self._bells["commit"].set,
         )
         self.contributing = Contributing(metadata, self.leader, self.registry, self.calls)
-        self.committing = Committing(metadata, self.leader, self.registry, self.calls)
+        self.committing = Committing(metadata, self.leader, self.registry, self.calls, self.runtime)
         self.catalog = CatalogService(metadata, self.leader)
         self.status = StatusService(metadata, self.leader, self.registry, self.runtime, self.cluster)
         self.repair = Repair(

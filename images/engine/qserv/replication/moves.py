@@ -82,6 +82,11 @@ def plan(units: Iterable[UnitRow], sites: Sequence[Site], factor: int, limit: in
     return Plan(tuple(moves), tuple(drops))
 
 
+def enough(factor: int, states: Iterable[WorkerState]) -> int:
+    """Copies of a unit, at least one, that there are to be before another copy of it may be removed."""
+    return max(1, min(factor, sum(state in _STAYING for state in states)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Copies:
     alive: tuple[int, ...]  # answer now

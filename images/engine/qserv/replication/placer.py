@@ -55,6 +55,9 @@ class Placer:
             new = sorted(set(numbers) - set(found))
             if new:
                 found |= self._place(kind, scope, new, factor)
+            rows = self._registry.rows()
+            if any(unit.bytes == 0 and not _reachable_first(unit, rows) for unit in found.values()):
+                found = self._place_anew(found, rows, factor)
         return self._answer([found[number] for number in numbers])
 
     def index(self, database: str, name: str) -> IndexView:
@@ -112,6 +115,16 @@ class Placer:
         copies = len(slots) if kind is UnitKind.FULL else factor
         placed = place(numbers, slots, copies)
         return self._leader.write(lambda connection: units.place(connection, kind, scope, placed))
+
+    def _place_anew(self, found: dict[int, UnitRow], rows: dict[int, WorkerRow], factor: int) -> dict[int, UnitRow]:
+        """Other workers for units that nobody ever wrote to and whose workers are all gone."""
+        gone = {unit.id for unit in found.values() if unit.bytes == 0 and not _reachable_first(unit, rows)}
+        slots = self.slots()
+        copies = len(slots) if any(unit.kind is UnitKind.FULL for unit in found.values()) else factor
+        placed = place(sorted(gone), slots, copies)
+        self._leader.write(lambda connection: units.place_anew(connection, placed))
+        fresh = self._metadata.read(lambda connection: units.by_id(connection, gone))
+        return found | {unit.number: unit for unit in fresh.values()}
 
     def _answer(self, found: Sequence[UnitRow]) -> UnitsAnswer:
         rows = self._registry.rows()

@@ -29,7 +29,7 @@ from qserv.catalog.resources import RuntimeSettings
 from qserv.replication import metrics
 from qserv.replication.calls import Calls
 from qserv.replication.leader import Leader
-from qserv.replication.moves import Site, plan
+from qserv.replication.moves import Site, enough, plan
 from qserv.replication.registry import Registry
 
 log = logs.get(__name__)
@@ -96,7 +96,7 @@ class Repair:
         """Enter the next moves. Where there were none, the same picture is not looked at again."""
         version, rows = self._picture()
         sites = [
-            _site(heard.row, overdue=self._registry.silence(heard) > _OVERDUE_SECONDS)
+            site(heard.row, overdue=self._registry.silence(heard) > _OVERDUE_SECONDS)
             for heard in self._registry.heard().values()
         ]
         factor = self._runtime().factor
@@ -186,10 +186,14 @@ class Repair:
             targets = {move.target for move in self._metadata.read(moving.moves)}
             works = {}
             paths: dict[int, list[int]] = {}
-            for row in self._registry.rows().values():
+            rows = self._registry.rows().values()
+            copies = enough(self._runtime().factor, (row.state for row in rows))
+            for row in rows:
                 if row.id in targets or row.state in (WorkerState.SUSPECT, WorkerState.LOST):
                     continue
-                found = self._metadata.read(partial(chores.collectable_garbage, worker=row.id, limit=_GARBAGE_FILES))
+                found = self._metadata.read(
+                    partial(chores.collectable_garbage, worker=row.id, limit=_GARBAGE_FILES, copies=copies)
+                )
                 if found:
                     paths[row.id] = [one[0] for one in found]
                     wish = Discard(paths=tuple(one[1] for one in found))
@@ -236,7 +240,8 @@ def _give_up(connection: Connection, move: MoveRow) -> None:
         units.remove_replicas(connection, move.target, [move.unit], collect=True)
 
 
-def _site(row: WorkerRow, *, overdue: bool) -> Site:
+def site(row: WorkerRow, *, overdue: bool) -> Site:
+    """A worker as moves see it."""
     return Site(row.id, row.name, row.domain or row.name, row.state, row.capacity, row.free, overdue)
 
 

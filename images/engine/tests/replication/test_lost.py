@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qserv.catalog.model import WorkerState
+from qserv.catalog.model import FileKind, WorkerState
 from qserv.catalog.resources import SettingsWish
 from qserv.ingest.load import Load
 from replication.smallcluster import Cluster, wait_for
@@ -43,5 +43,28 @@ def test_two_workers_lost_at_once_are_replaced_and_adopted_when_they_return(tmp_
             )
         )
         assert rows_of(cluster, "kept") == 120
+    finally:
+        cluster.close()
+
+
+def test_chunks_that_were_never_written_go_to_other_workers(tmp_path: Path) -> None:
+    """A load places chunks and fails; their workers are lost before another load writes to them."""
+    cluster = Cluster(tmp_path, lost_after=4.0)
+    try:
+        cluster.start_worker("worker-0")
+        client = cluster.client
+        stars(tmp_path, "a.csv", range(40))
+        load = spec("anew", "a.csv")
+        client.create_database("anew", load.family)
+        client.create_table("anew", load.tables[0])
+        aborted = client.start_transaction("anew", {})
+        client.units(aborted.id, "Star", FileKind.MAIN, [1, 2, 3])
+        client.end_transaction(aborted.id, "aborted")
+        cluster.ended(aborted.id)
+        cluster.stop_worker("worker-0")
+        wait_for(lambda: client.workers()[0].state is WorkerState.LOST)
+        cluster.start_worker("worker-1")
+        again = client.start_transaction("anew", {})
+        assert set(client.units(again.id, "Star", FileKind.MAIN, [1, 2, 3, 4]).units) == {("worker-1",)}
     finally:
         cluster.close()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from qserv.catalog.metadata.chores import CLOCK_JUMP
 from qserv.catalog.model import WorkerState
 from qserv.catalog.resources import RuntimeSettings
-from qserv.replication.moves import Site, plan
+from qserv.replication.moves import Site, enough, plan
 from qserv.replication.placement import Slot, place
 from qserv.replication.registry import judged
 from simulation.world import ANSWERING, LostLeadError, Unit, World
@@ -38,6 +38,7 @@ class Commit:
     number: int
     units: tuple[int, ...]
     asked: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
+    source: dict[int, int] = field(default_factory=dict)
     absent: dict[int, set[int]] = field(default_factory=dict)
     todo: list[tuple[int, int]] = field(default_factory=list)
     prepared: bool = False
@@ -271,11 +272,25 @@ class Controller:
             return
         self.guard()
         number = self.chance.choice(able)
-        gone = [(unit, file) for worker, unit, file in data.garbage if worker == number]
+        gone = sorted(
+            (unit, file) for worker, unit, file in data.garbage if worker == number and self.spare(unit, file)
+        )
         for unit, file in gone:
             if file in world.workers[number].files.get(unit, ()):
                 world.delete(world.workers[number], unit, file)
         self.collecting = number, gone
+
+    def enough(self) -> int:
+        """Holders that are enough to do without another copy."""
+        data = self.world.metadata
+        return enough(data.factor, (record.state for record in data.workers.values()))
+
+    def spare(self, number: int, file: int) -> bool:
+        """Whether a file that was given up is needed by nobody any more."""
+        data = self.world.metadata
+        unit = data.units[number]
+        heard = [one for one in unit.holders if data.workers[one].state in ANSWERING]
+        return file not in unit.files or len(heard) >= self.enough()
 
     def load(self) -> None:
         """One step of a transaction: begun, written by primaries, spread to other holders, committed."""
@@ -317,14 +332,15 @@ class Controller:
             if not able:
                 self.abort(commit)
                 return
+            commit.source[unit] = able[0]
             world.workers[able[0]].files.setdefault(unit, set()).add(commit.number)
             commit.todo += [(unit, one) for one in holders if one != able[0]]
         commit.prepared = True
 
     def spread(self, commit: Commit) -> None:
         unit, holder = commit.todo.pop()
-        worker = self.world.workers[holder]
-        if worker.answers and self.chance.random() > 0.02:
+        worker, source = self.world.workers[holder], self.world.workers[commit.source[unit]]
+        if worker.answers and source.answers and source.has(unit, {commit.number}) and self.chance.random() > 0.02:
             worker.files.setdefault(unit, set()).add(commit.number)
         else:
             commit.absent.setdefault(unit, set()).add(holder)
@@ -335,7 +351,9 @@ class Controller:
         self.guard()
         for unit in commit.units:
             held = data.units[unit]
-            if held.replicas - commit.asked[unit] or not set(held.holders) - commit.absent.get(unit, set()):
+            whole = {one for one, _ in commit.asked[unit]} - commit.absent.get(unit, set())
+            kept = whole & set(held.holders)
+            if held.replicas - commit.asked[unit] or not kept or len(whole) < min(2, self.enough()):
                 self.abort(commit)
                 return
         for unit in commit.units:

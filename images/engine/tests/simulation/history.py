@@ -134,12 +134,12 @@ class History:
     def wipe(self) -> None:
         """A disk is lost; never one with the last whole copy of a unit, for then no controller could help.
 
-        Nor one to which a commit under way has just written: other holders may be out of reach at that moment.
+        Nor one with the last copy of a file that is about to be committed.
         """
         worker = self.chance.choice(list(self.world.workers.values()))
-        commits = [one.commit for one in self.controllers if one.commit is not None]
-        if any((worker.id in {one for one, _ in asked}) for commit in commits for asked in commit.asked.values()):
-            return
+        for unit, file in [(unit, file) for unit, files in worker.files.items() for file in files & self.world.open]:
+            if not any(file in one.files.get(unit, ()) for one in self.world.workers.values() if one is not worker):
+                return
         for unit in self.world.metadata.units.values():
             if unit.files and not self.world.whole_copies(unit, without=worker.id):
                 return

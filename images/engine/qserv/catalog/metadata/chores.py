@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from qserv.catalog.errors import SchemaVersion, Unavailable
 from qserv.catalog.metadata import schema
+from qserv.catalog.model import WorkerState
 
 _CONTROLLER = "controller"
 
@@ -109,11 +110,23 @@ def discarded(connection: Connection, worker: int, transactions: Sequence[int]) 
     connection.execute(delete(schema.discard).where(d.worker_id == worker, d.transaction_id.in_(list(transactions))))
 
 
-def collectable_garbage(connection: Connection, worker: int, limit: int) -> list[Row[int, str]]:
-    """(id, path) of files that no running query of an older version may still read."""
-    q, g = schema.query.c, schema.garbage.c
+def collectable_garbage(connection: Connection, worker: int, limit: int, copies: int) -> list[Row[int, str]]:
+    """(id, path) of files that no running query of an older version may still read, and that nobody may need again.
+
+    What a worker gave up of a unit that others hold stays, until ``copies`` workers that are heard hold that unit.
+    """
+    q, g, r, w = schema.query.c, schema.garbage.c, schema.replica.c, schema.worker.c
     pinned = connection.execute(select(func.min(q.version)).where(q.state == "running")).scalar()
-    query = select(g.id, g.path).where(g.worker_id == worker).order_by(g.id).limit(limit)
+    held = (
+        select(func.count())
+        .select_from(schema.replica)
+        .join(schema.worker, r.worker_id == w.id)
+        .where(r.unit_id == g.unit_id, w.state.not_in((WorkerState.SUSPECT, WorkerState.LOST)))
+        .scalar_subquery()
+    )
+    gone = ~select(schema.unit.c.id).where(schema.unit.c.id == g.unit_id).exists()
+    free = or_(g.unit_id.is_(None), held >= copies, gone)
+    query = select(g.id, g.path).where(g.worker_id == worker, free).order_by(g.id).limit(limit)
     if pinned is not None:
         query = query.where(g.version <= pinned)
     return list(connection.execute(query).all())
@@ -129,9 +142,26 @@ def garbage_of(connection: Connection, worker: int) -> set[str]:
     return set(connection.execute(select(g.path).where(g.worker_id == worker)).scalars())
 
 
-def collect_later(connection: Connection, worker: int, paths: Iterable[str], version: int) -> None:
-    """A worker is to remove files once no query of an older version reads them."""
-    rows = [{"worker_id": worker, "path": path, "version": version} for path in paths]
+def stranded(connection: Connection, answering: Collection[int]) -> set[int]:
+    """Those workers of ``answering`` that gave up files of units with rows which none of ``answering`` holds."""
+    g, r, u = schema.garbage.c, schema.replica.c, schema.unit.c
+    there = sorted(answering)
+    held = select(r.unit_id).where(r.worker_id.in_(there))
+    query = (
+        select(g.worker_id)
+        .distinct()
+        .join_from(schema.garbage, schema.unit, g.unit_id == u.id)
+        .where(g.worker_id.in_(there), u.bytes > 0, g.unit_id.not_in(held))
+    )
+    return set(connection.execute(query).scalars())
+
+
+def collect_later(connection: Connection, worker: int, paths: Iterable[str], version: int, unit: int | None) -> None:
+    """A worker is to remove files once no query of an older version reads them.
+
+    ``unit`` is set of files that belong to it still, on other workers.
+    """
+    rows = [{"worker_id": worker, "path": path, "version": version, "unit_id": unit} for path in paths]
     if rows:
         connection.execute(insert(schema.garbage), rows)
 

@@ -6,7 +6,8 @@ reads no more than what changed since. Times are seconds since 1970 (UTC), sizes
 
 A *unit* is what is placed on workers as a whole. ``unit.scope`` is the family's id for chunks and index partitions, and
 0 for replicated tables, whose ``unit.number`` is the table's id. A *replica* is a worker that holds all committed files
-of a unit; a unit without files has its replicas from the moment when it is placed.
+of a unit; a unit without files has its replicas from the moment when it is placed. *Garbage* is a file that a worker is
+to remove; with ``unit_id`` it is of a unit that still has the file, and stays until others have enough copies of that.
 """
 
 from __future__ import annotations
@@ -206,6 +207,7 @@ garbage = _table(
     Column("worker_id", _ID, ForeignKey("worker.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("path", String(255), nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column("unit_id", BigInteger, nullable=True),
 )
 
 move = _table(

@@ -231,6 +231,9 @@ def _drop(connection: Connection, found: TableRow, version: int) -> None:
         .values(bytes=u.bytes - lost.scalar_subquery(), changed=version)
         .execution_options(synchronize_session=False)
     )
+    g = schema.garbage.c
+    given_up = g.path.startswith(f"{found.database.name}/{found.spec.name}/", autoescape=True)
+    connection.execute(update(schema.garbage).where(g.unit_id.in_(touched), given_up).values(unit_id=None))
     connection.execute(delete(schema.file).where(f.table_id == found.id))
     connection.execute(delete(schema.unit).where(u.kind == UnitKind.FULL, u.number == found.id))
     connection.execute(delete(schema.column).where(schema.column.c.table_id == found.id))

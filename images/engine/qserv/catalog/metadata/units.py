@@ -89,6 +89,22 @@ def place(
     return find(connection, kind, scope, list(placed))
 
 
+def place_anew(connection: Connection, placed: Mapping[int, Sequence[int]]) -> None:
+    """Give units without files to other workers: the ids of their workers by unit's id.
+
+    One that has files, or is there no more, stays as it is.
+    """
+    r, u = schema.replica.c, schema.unit.c
+    for part in sliced(sorted(placed)):
+        empty = connection.execute(select(u.id).where(u.id.in_(part), u.bytes == 0)).scalars().all()
+        connection.execute(delete(schema.replica).where(r.unit_id.in_(empty)))
+        rows = [{"unit_id": unit, "worker_id": worker} for unit in empty for worker in placed[unit]]
+        if rows:
+            connection.execute(insert(schema.replica), rows)
+            changed = update(schema.unit).where(u.id.in_(empty))
+            connection.execute(changed.values(changed=bump(connection)))
+
+
 def replicas(connection: Connection, identifiers: Iterable[int]) -> dict[int, frozenset[tuple[int, int]]]:
     """Who holds units: by unit, the ids of the workers, each with a number, new when it is given the unit anew."""
     r = schema.replica.c
@@ -115,9 +131,11 @@ def remove_replicas(connection: Connection, worker: int, identifiers: Iterable[i
     version = bump(connection)
     r = schema.replica.c
     if collect:
-        paths = [file.path for file in files_of(connection, wanted)]
-        if paths:
-            rows = [{"worker_id": worker, "path": path, "version": version} for path in paths]
+        given_up = files_of(connection, wanted)
+        if given_up:
+            rows = [
+                {"worker_id": worker, "path": file.path, "version": version, "unit_id": file.unit} for file in given_up
+            ]
             connection.execute(insert(schema.garbage), rows)
     for part in sliced(wanted):
         connection.execute(delete(schema.replica).where(r.worker_id == worker, r.unit_id.in_(part)))
