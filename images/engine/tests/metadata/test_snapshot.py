@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from qserv.catalog.messages import ContributionState, Failure, Heartbeat, StagedUnit
-from qserv.catalog.metadata import Metadata, ingests, snapshot, tables, units, workers
-from qserv.catalog.model import FileKind, UnitKind
+from qserv.catalog.metadata import Metadata, chores, ingests, snapshot, tables, units, workers
+from qserv.catalog.model import FileKind, UnitKind, WorkerState
 from qserv.catalog.spec import ColumnSpec, FamilySpec, TableSpec
 
 COLUMNS = tuple(
@@ -153,6 +153,31 @@ def test_reading_what_changed_is_reading_all(
         assert seen.placement.full_replicas == whole.placement.full_replicas
         assert seen.placement.replicas == whole.placement.replicas
     metadata.close()
+
+
+def test_what_was_given_up_of_a_unit_stays_until_others_have_enough_of_it(metadata: Metadata) -> None:
+    world = World(metadata)
+    world.create(STAR)
+    world.load(STAR, [3])
+    first, second, third = world.workers
+    unit = next(one for one in metadata.read(units.every))
+    holder, other = unit.workers
+    spare = next(one for one in (first, second, third) if one not in unit.workers)
+    metadata.write(lambda connection: units.remove_replicas(connection, other, [unit.id], collect=True))
+
+    def removable(copies: int) -> int:
+        found = metadata.read(lambda connection: chores.collectable_garbage(connection, other, 10, copies))
+        return len(found)
+
+    assert (removable(2), removable(1)) == (0, 1)
+    metadata.write(lambda connection: units.add_replica(connection, unit.id, spare))
+    assert removable(2) == 1
+    metadata.write(lambda connection: workers.set_silent(connection, holder, WorkerState.SUSPECT))
+    assert removable(2) == 0
+    assert metadata.read(lambda connection: chores.stranded(connection, [other])) == {other}
+    assert metadata.read(lambda connection: chores.stranded(connection, [other, spare])) == set()
+    world.drop(STAR)
+    assert removable(2) == 1
 
 
 def test_a_contribution_of_a_former_attempt_is_not_heard(metadata: Metadata) -> None:
