@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from qserv_operator.actions import Outcome, Plan, PutAccount
 from qserv_operator.clock import moment
 from qserv_operator.models.base import Condition
-from qserv_operator.models.status import ChunkStatus, ClusterStatus, KnownAccount, WorkerStatus, WorkerSummary
+from qserv_operator.models.status import (
+    ChunkStatus,
+    ClusterStatus,
+    KnownAccount,
+    RolloutStatus,
+    WorkerStatus,
+    WorkerSummary,
+)
 from qserv_operator.names import Component, selector_text
 from qserv_operator.reasons import Reason
 from qserv_operator.snapshot import EngineFacts, Snapshot
@@ -24,7 +31,8 @@ def engine_findings(snapshot: Snapshot) -> list[Finding]:
     """What the engine's facts say of the state, the worst first."""
     engine = snapshot.engine
     if engine is None:
-        running = any(pod.ready for pod in snapshot.pods_of(Component.REPLICATION))
+        began = snapshot.status.rollout.get(Component.REPLICATION, RolloutStatus()).good
+        running = began or any(pod.ready for pod in snapshot.pods_of(Component.REPLICATION))
         text = f"no replication controller answers: {snapshot.engine_error or 'none is ready'}"
         return [degraded(Reason.ENGINE_UNREACHABLE, text)] if running else []
     chunks = engine.chunks

@@ -1,23 +1,30 @@
-"""Alerts and the dashboard ask only for what the operator really exposes."""
+"""Alerts and the dashboard ask only for what the operator and the engine really expose."""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from operator_world.world import CLUSTER, NAMESPACE, World
 from prometheus_client import generate_latest
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
+from qserv.catalog.metadata import QueryState
+from qserv.czar import metrics as czar
+from qserv.replication import metrics as replication
+from qserv.worker import metrics as worker
 from qserv_operator.metrics import Metrics
 from qserv_operator.reasons import Reason
 from qserv_operator.reconcile import Reconciler
 
 FILES = Path(__file__).parents[2] / "charts" / "qserv-operator" / "files"
 SERIES = re.compile(r"\b(qserv_[a-z_]+)(?:\{([^}]*)\})?")
+BY = re.compile(r"\bby \(([^)]*)\)")
 MATCHER = re.compile(r'([a-z_]+)\s*(=~|!=|!~|=)\s*"([^"]*)"')
 
 
@@ -29,9 +36,13 @@ def expressions() -> list[str]:
     return found + [item["query"] for item in dashboard["templating"]["list"] if item["type"] == "query"]
 
 
+ADDED = {"namespace", "pod", "app_kubernetes_io_instance", "app_kubernetes_io_component"}
+"""Labels that Prometheus gives to the series of a pod, as the ServiceMonitor of a cluster asks it to."""
+
+
 @pytest.fixture(scope="module")
 def exposed() -> dict[str, set[str]]:
-    """Names of series with their labels, after some rounds over a cluster."""
+    """Names of series with their labels: the operator's after some rounds over a cluster, and all of the engine's."""
     world, metrics = World(nodes=4, workers=3), Metrics()
     reconciler = Reconciler(
         world.api, leads=lambda: True, metrics=metrics, engine_of=lambda *_: world.engine, clock=world.now
@@ -44,6 +55,18 @@ def exposed() -> dict[str, set[str]]:
     for family in text_string_to_metric_families(generate_latest(metrics.registry).decode()):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
+    return found | engine_series()
+
+
+def engine_series() -> dict[str, set[str]]:
+    found = {}
+    for module in (czar, replication, worker):
+        for metric in vars(module).values():
+            if isinstance(metric, MetricWrapperBase):
+                suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(metric._type, [""])
+                for suffix in suffixes:
+                    own = {*metric._labelnames, *(["le"] if suffix == "_bucket" else [])}
+                    found[metric._name + suffix] = own | ADDED
     return found
 
 
@@ -51,12 +74,25 @@ def exposed() -> dict[str, set[str]]:
 def test_expression_asks_for_series_that_there_are(expression: str, exposed: dict[str, set[str]]) -> None:
     series = SERIES.findall(expression)
     assert series
+    grouped = {label for group in BY.findall(expression) for label in group.split(", ")}
     for name, matchers in series:
         assert name in exposed
+        assert grouped <= exposed[name]
         for label, _, value in MATCHER.findall(matchers):
             assert label in exposed[name]
             if label == "reason":
                 assert set(value.split("|")) <= {str(reason) for reason in Reason}
+            if name == "qserv_czar_queries_total" and label == "state":
+                assert value in get_args(QueryState)
+
+
+def test_every_alert_says_what_and_what_to_do() -> None:
+    alerts = yaml.safe_load((FILES / "alerts.yaml").read_text())
+    for rule in (rule for group in alerts["groups"] for rule in group["rules"]):
+        assert set(rule["annotations"]) == {"summary", "description"}
+        told = set(re.findall(r"\$labels\.([a-z_]+)", " ".join(rule["annotations"].values())))
+        grouped = BY.findall(rule["expr"])
+        assert not grouped or told <= set(grouped[0].split(", ")), f"{rule['alert']} names labels that are summed away"
 
 
 def test_each_reason_says_what_it_means() -> None:
