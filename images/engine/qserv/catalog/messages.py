@@ -16,8 +16,9 @@ A worker's Flight service
     ``cancel`` (:class:`Cancel`), ``lookup`` (a :class:`LookupHeader` line, then the keys as an Arrow stream),
     ``contribute`` (:class:`Contribute`), ``contribution`` (:class:`ContributionKey`, answers
     :class:`ContributionState`), ``cancel_contribution`` (:class:`ContributionKey`), ``prepare`` (:class:`Prepare`),
-    ``fetch`` (:class:`Fetch`), ``discard`` (:class:`Discard`), ``inventory`` and ``verify`` (:class:`Inventory`,
-    :class:`Verify`), ``export`` (:class:`Export`), ``restore`` (:class:`Restore`), ``ping`` (nothing, answers nothing).
+    ``compact`` (:class:`Compact`), ``fetch`` (:class:`Fetch`), ``discard`` (:class:`Discard`), ``inventory`` and
+    ``verify`` (:class:`Inventory`, :class:`Verify`), ``export`` (:class:`Export`), ``restore`` (:class:`Restore`),
+    ``ping`` (nothing, answers nothing).
 
 Errors travel as a Flight error whose ``extra_info`` is a :class:`Failure`; :func:`qserv.catalog.errors.from_code`
 makes the exception of it.
@@ -204,6 +205,23 @@ class Prepared(Message):
 
     files: tuple[StagedUnit, ...]
     boot: str = ""
+
+
+class Merge(Message):
+    """Files of one table and kind in a unit that are to be one file; ``files``: path, sha256, bytes."""
+
+    unit: UnitKind
+    number: int
+    kind: FileKind
+    files: tuple[tuple[str, str, int], ...]
+
+
+class Compact(Message):
+    """Write the rows of several files as one, for each unit; answers :class:`Prepared`. Nothing is removed."""
+
+    transaction: int
+    table: TableFacts
+    merges: tuple[Merge, ...]
 
 
 class Fetch(Message):

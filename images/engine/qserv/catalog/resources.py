@@ -17,7 +17,7 @@ from qserv.catalog.spec import FamilySpec, Name, TableSpec
 
 PREFIX = "/api/v1"
 
-TransactionState = Literal["started", "committing", "committed", "aborting", "aborted"]
+TransactionState = Literal["started", "committing", "committed", "aborting", "aborted", "compacting"]
 ScrubState = Literal["running", "done", "cancelled"]
 BackupKind = Literal["export", "import"]
 BackupState = Literal["running", "cancelling", "done", "failed", "cancelled"]
@@ -158,6 +158,7 @@ class RuntimeSettings(View):
         ge=0, description="seconds from a scrub of all workers to the next; 0: none by itself"
     )
     scrub_bandwidth: int = Field(ge=0, description="bytes a second that a scrub reads on each worker; 0: unlimited")
+    compact_files: int = Field(ge=0, description="small files of a table in a chunk that are made one file; 0: never")
 
 
 class SettingsWish(Rest):
@@ -167,6 +168,7 @@ class SettingsWish(Rest):
     suspect_after: float | None = Field(default=None, gt=0)
     scrub_interval: float | None = Field(default=None, ge=0)
     scrub_bandwidth: int | None = Field(default=None, ge=0)
+    compact_files: int | None = Field(default=None, ge=0)
 
 
 class AccountWish(Rest):

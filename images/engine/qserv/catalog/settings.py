@@ -126,4 +126,7 @@ class ReplicationSettings(MetadataSettings):
     scrub_bandwidth: int = Field(
         default=50 * MIB, ge=0, description="bytes a second that a scrub reads on each worker; 0: unlimited"
     )
+    compact_files: int = Field(
+        default=16, ge=0, description="small files of a table in a chunk that are made one file; 0: never"
+    )
     lease: float = Field(default=5.0, description="seconds that a leader's lease lasts")

@@ -163,6 +163,7 @@ def settings_command(
     lost_after: Annotated[float | None, typer.Option(help="Seconds of silence until a worker is lost.")] = None,
     scrub_interval: Annotated[float | None, typer.Option(min=0, help="Seconds between scrubs; 0: none.")] = None,
     scrub_bandwidth: Annotated[int | None, typer.Option(min=0, help="Bytes a second, on each worker.")] = None,
+    compact_files: Annotated[int | None, typer.Option(min=0, help="Small files made one; 0: never.")] = None,
 ) -> None:
     """Show or change what can be changed while the cluster runs."""
     from rich.console import Console
@@ -177,6 +178,7 @@ def settings_command(
             lost_after=lost_after,
             scrub_interval=scrub_interval,
             scrub_bandwidth=scrub_bandwidth,
+            compact_files=compact_files,
         )
         changed = wish.model_dump(exclude_none=True)
         care.settings(client.set_settings(wish) if changed else client.settings(), Console())

@@ -131,7 +131,9 @@ def _difference(
         if there.get(file.path) != file.bytes:
             damaged[file.unit].append(file.path)
     known = {file.path for file in expected} | chores.garbage_of(connection, worker)
-    running = {row.id for row in ingests.ingests(connection, states=("started", "committing", "aborting"))}
+    running = {
+        row.id for row in ingests.ingests(connection, states=("started", "committing", "aborting", "compacting"))
+    }
     coming = {move.unit for move in moving.moves(connection) if move.target == worker}
     known |= {file.path for file in units.files_of(connection, coming)}
     # Whoever else has a unit may never come back: what is here of it may be all that is left.

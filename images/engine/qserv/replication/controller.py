@@ -9,6 +9,7 @@ from what stands in the metadata, so one that takes over goes on where the other
 * ``adopt``: what workers that came back bring (``adoption``);
 * ``repair``: missing copies, balance, drains; ``collect``: files to remove (``repair``);
 * ``scrub``: replicas read anew, and files that were reported as damaged (``scrubbing``);
+* ``compact``: small files that become one (``compacting``);
 * ``backup``: exports and imports (``backup``);
 * ``measure``: what the metrics say of chunks and workers.
 """
@@ -34,6 +35,7 @@ from qserv.replication.calls import Calls
 from qserv.replication.canary import Canary
 from qserv.replication.catalog import CatalogService
 from qserv.replication.committing import Committing
+from qserv.replication.compacting import Compacting
 from qserv.replication.contributing import Contributing
 from qserv.replication.exporting import Exporting
 from qserv.replication.importing import Importing
@@ -55,6 +57,7 @@ _REPAIR_SECONDS = 0.5
 _COLLECT_SECONDS = 1.0
 _BACKUP_SECONDS = 0.2
 _SCRUB_SECONDS = 0.5
+_COMPACT_SECONDS = 2.0
 _MEASURE_SECONDS = 5.0
 
 
@@ -110,6 +113,7 @@ class Controller:
             Exporting(metadata, self.registry, self.calls, self.runtime, self.cluster),
             Importing(metadata, self.leader, self.registry, self.calls, self.placer, self.runtime),
         )
+        self.compacting = Compacting(metadata, self.leader, self.registry, self.calls, self.runtime)
         self.canary = Canary(metadata, self.registry, self.calls)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -188,6 +192,7 @@ class Controller:
             "collect": lambda: self._loop(self.repair.collect, _COLLECT_SECONDS),
             "scrub": lambda: self._loop(self.scrubs.step, _SCRUB_SECONDS),
             "backup": lambda: self._loop(self.backups.step, _BACKUP_SECONDS),
+            "compact": lambda: self._loop(self.compacting.step, _COMPACT_SECONDS),
             "measure": lambda: self._loop(self._measure, _MEASURE_SECONDS),
             "commit": lambda: self._loop(self.committing.step, _COMMIT_SECONDS, self._bells["commit"]),
         }
@@ -248,5 +253,6 @@ class Controller:
             "suspect_after": s.suspect_after,
             "scrub_interval": s.scrub_interval,
             "scrub_bandwidth": s.scrub_bandwidth,
+            "compact_files": s.compact_files,
         }
         return RuntimeSettings.model_validate(own | self.metadata.read(chores.settings))

@@ -14,5 +14,6 @@ MOVED_BYTES = Counter("qserv_moved_bytes", "Bytes copied by repair, drain and ba
 MOVES_FAILED = Counter("qserv_moves_failed", "Copies that failed and are tried again or planned anew")
 SCRUBBED_BYTES = Counter("qserv_scrubbed_bytes", "Bytes that scrubs have read")
 DAMAGED_FILES = Counter("qserv_damaged_files", "Files found missing or with another sum than was committed")
+COMPACTED_FILES = Counter("qserv_compacted_files", "Small files that became part of larger ones")
 TRANSACTIONS = Counter("qserv_transactions", "Transactions that ended", ["state"])
 CONTRIBUTIONS_AGAIN = Counter("qserv_contributions_again", "Contributions that were run anew")

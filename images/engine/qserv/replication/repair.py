@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from qserv.catalog import logs
 from qserv.catalog.errors import QservError, Unavailable
 from qserv.catalog.messages import Discard, Fetch
-from qserv.catalog.metadata import Metadata, chores, moving, units
+from qserv.catalog.metadata import Metadata, backups, chores, moving, units
 from qserv.catalog.metadata.moving import MoveRow, MoveWish
 from qserv.catalog.metadata.units import FileRow, UnitRow
 from qserv.catalog.metadata.workers import WorkerRow
@@ -42,6 +42,8 @@ _OVERDUE_SECONDS = 30.0
 """Silence after which chunks with one copy left are repaired: a worker that restarts is back before."""
 
 _WAIT_SECONDS = 0.5
+_SETTLED_SECONDS = 5.0
+"""By then a czar has entered a query that it began: it does so when the query has begun, many at a time."""
 
 
 Healing = Literal["healing", "lost"]
@@ -75,6 +77,7 @@ class Repair:
         self._running: dict[int, tuple[MoveRow, Future[None]]] = {}
         self._failed: dict[int, float] = {}
         self._idle: object = None
+        self._versions: deque[tuple[float, int]] = deque()
         # A copy begins only between two collections: no file is removed that a copy has just found to be there.
         self._collecting = threading.Lock()
 
@@ -179,10 +182,22 @@ class Repair:
         self._calls.client(target.flight).action("fetch", message, timeout=_FETCH_SECONDS)
         log.info("copied", unit=move.unit, to=target.name, source=source.name, reason=move.reason)
 
+    def _settled(self) -> int:
+        """The version that was there some seconds ago: all queries that read an older one are known by now."""
+        now = time.monotonic()
+        self._versions.append((now, self._metadata.version()))
+        while len(self._versions) > 1 and self._versions[1][0] <= now - _SETTLED_SECONDS:
+            self._versions.popleft()
+        at, version = self._versions[0]
+        return version if at <= now - _SETTLED_SECONDS else 0
+
     def collect(self) -> None:
         """Have workers remove files that were given up. One that is being copied to may need them again: it waits."""
         with self._collecting:
             self._leader.require()
+            if self._metadata.read(partial(backups.backups, states=backups.OPEN)):
+                return  # an export copies what there was when it began
+            until = self._settled()
             targets = {move.target for move in self._metadata.read(moving.moves)}
             works = {}
             paths: dict[int, list[int]] = {}
@@ -192,7 +207,7 @@ class Repair:
                 if row.id in targets or row.state in (WorkerState.SUSPECT, WorkerState.LOST):
                     continue
                 found = self._metadata.read(
-                    partial(chores.collectable_garbage, worker=row.id, limit=_GARBAGE_FILES, copies=copies)
+                    partial(chores.collectable_garbage, worker=row.id, limit=_GARBAGE_FILES, copies=copies, until=until)
                 )
                 if found:
                     paths[row.id] = [one[0] for one in found]
@@ -222,7 +237,10 @@ def _finish(connection: Connection, move: MoveRow, copied: frozenset[str]) -> bo
     """Enter the new copy, if it has all files that are committed by now."""
     if any(file.path not in copied for file in units.files_of(connection, [move.unit])):
         return False
-    chores.keep(connection, move.target, copied)
+    now = {file.path for file in units.files_of(connection, [move.unit])}
+    chores.keep(connection, move.target, now)
+    # Files that became others while they were copied: nobody reads them there.
+    chores.collect_later(connection, move.target, sorted(copied - now), 0, None)
     units.add_replica(connection, move.unit, move.target)
     if move.drop is not None:
         units.remove_replicas(connection, move.drop, [move.unit], collect=True)

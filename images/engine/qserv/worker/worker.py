@@ -14,6 +14,7 @@ from qserv.catalog import logs
 from qserv.catalog.errors import Conflict, QservError
 from qserv.catalog.messages import (
     Cancel,
+    Compact,
     Contribute,
     ContributionKey,
     Discard,
@@ -30,6 +31,7 @@ from qserv.catalog.rest import Controller
 from qserv.catalog.settings import WorkerSettings
 from qserv.catalog.trust import Trust
 from qserv.worker.backups import Backups
+from qserv.worker.compact import Compactor
 from qserv.worker.contributions import Contributions
 from qserv.worker.http import HttpPort
 from qserv.worker.identity import Disk
@@ -101,6 +103,7 @@ class Worker:
         service = _Late()
         parts.callback(service.shutdown)
         self._preparer = closed_by(parts, Preparer(self._staging, self._store, settings.ingest_memory_limit))
+        self._compactor = Compactor(self._store, settings.ingest_memory_limit)
         self._queries = closed_by(parts, Queries(settings, settings.data_dir, scratch))
         self._contributions = closed_by(
             parts,
@@ -177,6 +180,7 @@ class Worker:
             "contribution": _answers(ContributionKey, self._contributions.state),
             "cancel_contribution": _does(ContributionKey, self._contributions.cancel),
             "prepare": _answers(Prepare, self._prepare),
+            "compact": _answers(Compact, self._compact),
             "fetch": _does(Fetch, self._fetch),
             "export": _does(Export, self._backups.export),
             "restore": _does(Restore, self._backups.restore),
@@ -195,6 +199,9 @@ class Worker:
     def _prepare(self, wish: Prepare) -> Prepared:
         return self._preparer.prepare(wish).model_copy(update={"boot": self._membership.boot})
 
+    def _compact(self, wish: Compact) -> Prepared:
+        return self._compactor.compact(wish).model_copy(update={"boot": self._membership.boot})
+
     def _discard(self, wish: Discard) -> None:
         if wish.transaction is not None:
             self._discard_transaction(wish.transaction)
@@ -206,6 +213,7 @@ class Worker:
 
     def _discard_transaction(self, transaction: int) -> None:
         self._contributions.cancel_transaction(transaction)
+        self._compactor.give_up(transaction)
         self._staging.discard(transaction)
         paths = tuple(self._store.of_transaction(transaction))
         self._lookups.forget(paths)

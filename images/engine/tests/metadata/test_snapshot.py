@@ -166,7 +166,7 @@ def test_what_was_given_up_of_a_unit_stays_until_others_have_enough_of_it(metada
     metadata.write(lambda connection: units.remove_replicas(connection, other, [unit.id], collect=True))
 
     def removable(copies: int) -> int:
-        found = metadata.read(lambda connection: chores.collectable_garbage(connection, other, 10, copies))
+        found = metadata.read(lambda connection: chores.collectable_garbage(connection, other, 10, copies, 1 << 40))
         return len(found)
 
     assert (removable(2), removable(1)) == (0, 1)

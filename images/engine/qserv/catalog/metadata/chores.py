@@ -110,10 +110,13 @@ def discarded(connection: Connection, worker: int, transactions: Sequence[int]) 
     connection.execute(delete(schema.discard).where(d.worker_id == worker, d.transaction_id.in_(list(transactions))))
 
 
-def collectable_garbage(connection: Connection, worker: int, limit: int, copies: int) -> list[Row[int, str]]:
+def collectable_garbage(
+    connection: Connection, worker: int, limit: int, copies: int, until: int
+) -> list[Row[int, str]]:
     """(id, path) of files that no running query of an older version may still read, and that nobody may need again.
 
-    What a worker gave up of a unit that others hold stays, until ``copies`` workers that are heard hold that unit.
+    What a worker gave up of a unit that others hold stays, until ``copies`` workers that are heard hold that unit. All
+    that was given up in versions after ``until`` stays.
     """
     q, g, r, w = schema.query.c, schema.garbage.c, schema.replica.c, schema.worker.c
     pinned = connection.execute(select(func.min(q.version)).where(q.state == "running")).scalar()
@@ -126,7 +129,7 @@ def collectable_garbage(connection: Connection, worker: int, limit: int, copies:
     )
     gone = ~select(schema.unit.c.id).where(schema.unit.c.id == g.unit_id).exists()
     free = or_(g.unit_id.is_(None), held >= copies, gone)
-    query = select(g.id, g.path).where(g.worker_id == worker, free).order_by(g.id).limit(limit)
+    query = select(g.id, g.path).where(g.worker_id == worker, g.version <= until, free).order_by(g.id).limit(limit)
     if pinned is not None:
         query = query.where(g.version <= pinned)
     return list(connection.execute(query).all())

@@ -313,7 +313,7 @@ def commit(connection: Connection, transaction: int, without: Mapping[int, set[i
         remove_replicas(connection, worker, left, collect=True)
     _widen_margins(connection, transaction)
     connection.execute(delete(schema.prepared).where(schema.prepared.c.transaction_id == transaction))
-    _discard_everywhere(connection, transaction, aborted=False)
+    discard_everywhere(connection, transaction, aborted=False)
     return version
 
 
@@ -321,11 +321,12 @@ def abort(connection: Connection, transaction: int) -> IngestRow:
     """End an aborting transaction: its files are forgotten, and every worker is to remove what it has of it."""
     ended = set_state(connection, transaction, "aborted", among=("aborting",))
     void_prepared(connection, transaction)
-    _discard_everywhere(connection, transaction, aborted=True)
+    discard_everywhere(connection, transaction, aborted=True)
     return ended
 
 
-def _discard_everywhere(connection: Connection, transaction: int, *, aborted: bool) -> None:
+def discard_everywhere(connection: Connection, transaction: int, *, aborted: bool) -> None:
+    """Every worker is to remove what it staged of a transaction, and its files too where it is ``aborted``."""
     known = select(schema.discard.c.worker_id).where(schema.discard.c.transaction_id == transaction)
     missing = connection.execute(select(schema.worker.c.id).where(schema.worker.c.id.not_in(known))).scalars().all()
     if missing:

@@ -1,0 +1,110 @@
+"""Several small files become one: the same rows, sorted as ever, under a new name. The old files stay as they are."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from qserv.catalog import logs
+from qserv.catalog.errors import FileMissing, QueryKilled
+from qserv.catalog.messages import Compact, Merge, Prepared, StagedUnit, TableFacts
+from qserv.catalog.model import FileKind
+from qserv.storage import files
+from qserv.storage.chunkfile import write_chunk
+from qserv.storage.files import StoredFile, folder_of
+from qserv.storage.index import write_index
+from qserv.storage.publishing import Batch
+from qserv.storage.schema import stored_schema
+from qserv.worker import failures
+from qserv.worker.declared import with_declared
+from qserv.worker.prepare import Budget
+from qserv.worker.store import Store
+
+_GROWTH = 6
+"""Bytes in memory for each byte of the files: as they are, decoded, sorted, encoded anew."""
+
+log = logs.get(__name__)
+
+
+class Compactor:
+    """Thread-safe. ``memory`` is how many bytes all that is merged at a time may take."""
+
+    def __init__(self, store: Store, memory: int) -> None:
+        self._store = store
+        self._budget = Budget(memory)
+        self._lock = threading.Lock()
+        self._void: set[int] = set()
+
+    def compact(self, wish: Compact) -> Prepared:
+        """Write the new files; answers when they are synced.
+
+        Raises
+        ------
+        FileMissing
+            Naming in ``path`` a file that is not here as it was committed: none is written then.
+        DiskFull, WorkerFailed
+            Where the disk fails.
+        """
+        facts = with_declared(wish.table)
+        with Batch(self._store.root) as batch:
+            written = tuple(self._merge(wish.transaction, facts, merge, batch) for merge in wish.merges)
+            with self._lock:
+                if wish.transaction in self._void:
+                    raise QueryKilled(f"transaction {wish.transaction} was given up while its files were written")
+                self._store.finish(batch)
+        log.info("compacted", transaction=wish.transaction, files=sum(len(one.files) for one in wish.merges))
+        return Prepared(files=written)
+
+    def give_up(self, transaction: int) -> None:
+        """A transaction is void: what is being written of it does not become files."""
+        with self._lock:
+            self._void.add(transaction)
+
+    def _merge(self, transaction: int, facts: TableFacts, merge: Merge, batch: Batch) -> StagedUnit:
+        folder = folder_of(facts.database, facts.spec.name, merge.unit, merge.number)
+        with self._budget.hold(_GROWTH * sum(size for _, _, size in merge.files)):
+            try:
+                parts = [self._read(merge.kind, path, sha256) for path, sha256, _ in merge.files]
+                stored = self._write(transaction, facts, merge, parts, batch)
+            except OSError as error:
+                raise failures.of_disk(error, f"{folder}/{merge.kind}") from None
+        return StagedUnit(
+            table=facts.id,
+            kind=merge.kind,
+            unit=merge.unit,
+            number=merge.number,
+            path=stored.path,
+            sha256=stored.sha256,
+            rows=sum(part.num_rows for part in parts),
+            bytes=stored.bytes,
+        )
+
+    def _read(self, kind: FileKind, path: str, sha256: str) -> pa.Table:
+        """The rows of a file whose sum is right: what is damaged is not to become part of a file with a right sum."""
+        content = files.existing(self._store.root, path).read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise FileMissing(f"the file {path} is not as it was written: it is damaged", path=path)
+        source = pa.BufferReader(content)
+        if kind is FileKind.INDEX:
+            return pa.ipc.open_file(source).read_all()
+        return pq.ParquetFile(source).read()
+
+    def _write(
+        self, transaction: int, facts: TableFacts, merge: Merge, parts: Sequence[pa.Table], batch: Batch
+    ) -> StoredFile:
+        root, spec = self._store.root, facts.spec
+        if merge.kind is FileKind.INDEX:
+            # That keys are there once was seen when their transactions were committed.
+            return write_index(
+                root, facts.database, spec.name, merge.number, transaction, parts, unique=False, batch=batch
+            )
+        schema = stored_schema(spec, merge.kind)
+        key = spec.keys[0] if spec.keys else spec.key
+        rows = [part.cast(schema) for part in parts]
+        return write_chunk(
+            root, facts.database, spec.name, merge.unit, merge.number, merge.kind, transaction, rows, schema, key, batch
+        )
