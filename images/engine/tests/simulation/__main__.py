@@ -30,7 +30,8 @@ def main() -> None:
             total += simulate(first + number, min(wanted.steps, HISTORY_STEPS))
     out.write(
         f"{total.steps:,} steps, {total.events:,} events, {total.moves:,} moves, {total.transactions:,} transactions,"
-        f" {total.peaces:,} times converged, {total.checks:,} checks: no violation ({time.monotonic() - began:.0f} s)\n"
+        f" {total.compactions:,} compactions, {total.peaces:,} times converged, {total.checks:,} checks: no violation"
+        f" ({time.monotonic() - began:.0f} s)\n"
     )
     if wanted.seed is None:
         measure(out)

@@ -6,291 +6,31 @@ under way) is gone with its process; what it wrote stays.
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass, field
-
-from qserv.catalog.metadata.chores import CLOCK_JUMP
-from qserv.catalog.model import WorkerState
-from qserv.catalog.resources import RuntimeSettings
-from qserv.replication.moves import Site, enough, plan
+from qserv.catalog.metadata.units import FileRow
+from qserv.catalog.model import FileKind, WorkerState
+from qserv.replication.compacting import choose
 from qserv.replication.placement import Slot, place
-from qserv.replication.registry import judged
-from simulation.world import ANSWERING, LostLeadError, Unit, World
-
-LEASE = 5.0
-OVERDUE = 30.0
-PARALLEL = 4
-PLANNED = 64
-SETTINGS = RuntimeSettings.model_construct(lost_after=600.0, suspect_after=5.0)
+from simulation.keeping import Commit, Compaction, Keeper
+from simulation.world import LostLeadError
 
 
-@dataclass
-class Copy:
-    """A move under way: the files that lie on the target already."""
-
-    done: set[int] = field(default_factory=set)
-
-
-@dataclass
-class Commit:
-    """A transaction's way: units that are to get its file, holders that were asked, holders that did not take it."""
-
-    number: int
-    units: tuple[int, ...]
-    asked: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
-    source: dict[int, int] = field(default_factory=dict)
-    absent: dict[int, set[int]] = field(default_factory=dict)
-    todo: list[tuple[int, int]] = field(default_factory=list)
-    prepared: bool = False
-
-
-class Controller:
+class Controller(Keeper):
     """One process, known by ``name``; its steps are methods without arguments, chosen by chance."""
-
-    def __init__(self, world: World, name: str, chance: random.Random) -> None:
-        self.world = world
-        self.name = name
-        self.chance = chance
-        self.lives = 0
-        self.restart()
-
-    def restart(self) -> None:
-        self.lives += 1
-        self.holder = f"{self.name}/{self.lives}"
-        self.epoch: int | None = None
-        self.until = 0.0
-        self.heard: dict[int, float] = {}
-        self.boots: dict[int, int] = {}
-        self.returned: set[int] = set()
-        self.copies: dict[int, Copy] = {}
-        self.commit: Commit | None = None
-        self.failed: dict[int, float] = {}
-        self.collecting: tuple[int, list[tuple[int, int]]] | None = None
-
-    @property
-    def leads(self) -> bool:
-        return self.epoch is not None and self.world.now < self.until
-
-    def guard(self) -> None:
-        """What every write begins with."""
-        data = self.world.metadata
-        if self.epoch is None or data.holder != self.holder or data.epoch != self.epoch:
-            raise LostLeadError
 
     def step(self) -> None:
         if not self.leads or self.chance.random() < 0.05:
             self.prolong()
             return
         work = self.chance.choice(
-            (self.hear, self.hear, self.watch, self.adopt, self.plan, self.carry, self.carry, self.collect, self.load)
+            (
+                *(self.hear, self.hear, self.watch, self.adopt, self.plan, self.carry, self.carry),
+                *(self.collect, self.load, self.compact),
+            )
         )
         try:
             work()
         except LostLeadError:
             self.epoch = None
-
-    def prolong(self) -> None:
-        data, world = self.world.metadata, self.world
-        if data.holder != self.holder and world.wall < data.expires <= world.wall + LEASE + CLOCK_JUMP:
-            self.epoch = None
-            return
-        if data.holder != self.holder:
-            data.holder, data.epoch = self.holder, data.epoch + 1
-        data.expires = world.wall + LEASE
-        if self.epoch != data.epoch:
-            self.heard = dict.fromkeys(data.workers, world.now)
-            self.boots = {}
-            self.returned = set(data.workers)
-            self.copies, self.commit, self.collecting = {}, None, None
-            world.open.clear()  # no other can end them any more: they count as aborted
-        self.epoch, self.until = data.epoch, world.now + LEASE
-
-    def hear(self) -> None:
-        """A heartbeat of some worker comes."""
-        worker = self.chance.choice(list(self.world.workers.values()))
-        if worker.answers:
-            self.beat(worker.id)
-
-    def beat(self, number: int) -> None:
-        world, data = self.world, self.world.metadata
-        worker, record = world.workers[number], data.workers[number]
-        fresh = self.boots.get(number) != worker.boot or record.state is WorkerState.LOST
-        if record.disk != worker.disk:
-            self.guard()
-            for unit in data.units.values():
-                if number in unit.holders:
-                    unit.holders.remove(number)
-            data.garbage = {one for one in data.garbage if one[0] != number}
-            data.moves = {key: move for key, move in data.moves.items() if move.target != number}
-            record.disk = worker.disk
-            data.version += 1
-        if record.state is not record.wanted:
-            self.guard()
-            record.state = record.wanted
-            data.version += 1
-        self.boots[number] = worker.boot
-        self.heard[number] = world.now
-        if fresh:
-            self.returned.add(number)
-
-    def watch(self) -> None:
-        for number, at in self.heard.items():
-            record = self.world.metadata.workers[number]
-            told = judged(record.state, self.world.now - at, SETTINGS)
-            if told is not None:
-                self.guard()
-                record.state = told
-                self.world.metadata.version += 1
-
-    def adopt(self) -> None:
-        """Compare what a worker that came back has with what it is to have."""
-        if not self.returned:
-            return
-        number = min(self.returned)
-        worker, data = self.world.workers[number], self.world.metadata
-        if not worker.answers or data.workers[number].state not in ANSWERING:
-            return
-        self.guard()
-        coming = {move.unit for move in data.moves.values() if move.target == number}
-        for unit in data.units.values():
-            mine = number in unit.holders
-            if mine and not worker.has(unit.id, unit.files) and len(unit.holders) > 1:
-                self.world.drop(unit, number)
-            for file in list(worker.files.get(unit.id, ())):
-                listed = number in unit.holders and file in unit.files
-                kept = unit.id in coming and file in unit.files
-                if (
-                    not listed
-                    and not kept
-                    and file not in self.world.open
-                    and (number, unit.id, file) not in data.garbage
-                ):
-                    self.world.delete(worker, unit.id, file)
-        self.returned.discard(number)
-
-    def sites(self) -> list[Site]:
-        data = self.world.metadata
-        found = []
-        for number, record in sorted(data.workers.items()):
-            worker = self.world.workers[number]
-            overdue = self.world.now - self.heard.get(number, self.world.now) > OVERDUE
-            used = sum(data.units[unit].size for unit in worker.files)
-            free = max(0, worker.capacity - used)
-            found.append(Site(number, worker.name, worker.domain, record.state, worker.capacity, free, overdue))
-        return found
-
-    def plan(self) -> None:
-        data = self.world.metadata
-        if len(data.moves) >= PLANNED // 2:
-            return
-        self.failed = {unit: until for unit, until in self.failed.items() if until > self.world.now}
-        busy = {move.unit for move in data.moves.values()}
-        rows = data.rows()
-        found = plan(rows, self.sites(), data.factor, PLANNED - len(busy), frozenset(busy | self.failed.keys()))
-        self.guard()
-        for move in found.moves:
-            if move.unit not in busy:
-                data.moves_made += 1
-                data.moves[data.moves_made] = move
-                busy.add(move.unit)
-        for drop in found.drops:
-            unit = data.units[drop.unit]
-            if drop.worker in unit.holders:
-                self.give_up(unit, drop.worker)
-
-    def give_up(self, unit: Unit, worker: int) -> None:
-        self.world.drop(unit, worker)
-        self.world.metadata.garbage |= {(worker, unit.id, file) for file in unit.files}
-
-    def carry(self) -> None:
-        """One step of one move: a file that is fetched, or the copy that is entered."""
-        data, world = self.world.metadata, self.world
-        if not data.moves:
-            return
-        key = self.chance.choice(sorted(data.moves)[:PARALLEL])
-        move, copy = data.moves[key], self.copies.setdefault(key, Copy())
-        unit, target = data.units[move.unit], world.workers[move.target]
-        if data.workers[target.id].state is not WorkerState.ONLINE:
-            self.abandon(key, unit, target.id)
-            return
-        left = unit.files - copy.done
-        if not left:
-            self.finish(key, unit, target.id, move.drop)
-            return
-        sources = [
-            one
-            for one in unit.holders
-            if data.workers[one].state in ANSWERING
-            and world.workers[one].answers
-            and world.workers[one].has(unit.id, left)
-        ]
-        if not target.answers or not sources:
-            self.abandon(key, unit, target.id)
-            self.failed[unit.id] = world.now + 10.0
-            return
-        file = min(left)
-        if self.collecting is not None and self.collecting[0] == target.id:
-            return
-        target.files.setdefault(unit.id, set()).add(file)
-        if self.chance.random() > 0.05:  # else the word that it is there is lost
-            copy.done.add(file)
-
-    def finish(self, key: int, unit: Unit, target: int, drop: int | None) -> None:
-        data = self.world.metadata
-        self.guard()
-        data.garbage -= {(target, unit.id, file) for file in unit.files}
-        if target not in unit.holders:
-            unit.holders.append(target)
-            unit.given[target] = next(self.world.numbers)
-            data.version += 1
-        if drop is not None and drop in unit.holders:
-            self.give_up(unit, drop)
-        del data.moves[key]
-        self.copies.pop(key, None)
-
-    def abandon(self, key: int, unit: Unit, target: int) -> None:
-        """A copy is not made: what lies on the target is removed, unless nobody else has the unit."""
-        self.guard()
-        del self.world.metadata.moves[key]
-        self.copies.pop(key, None)
-        if unit.holders and target not in unit.holders:
-            self.world.metadata.garbage |= {(target, unit.id, file) for file in unit.files}
-
-    def collect(self) -> None:
-        """Have a worker remove what was given up, then strike it out: two steps."""
-        data, world = self.world.metadata, self.world
-        if self.collecting is not None:
-            self.guard()
-            number, removed = self.collecting
-            data.garbage -= {(number, unit, file) for unit, file in removed}
-            self.collecting = None
-            return
-        targets = {move.target for move in data.moves.values()}
-        waiting = sorted({one[0] for one in data.garbage} - targets)
-        able = [one for one in waiting if world.workers[one].answers and data.workers[one].state in ANSWERING]
-        if not able:
-            return
-        self.guard()
-        number = self.chance.choice(able)
-        gone = sorted(
-            (unit, file) for worker, unit, file in data.garbage if worker == number and self.spare(unit, file)
-        )
-        for unit, file in gone:
-            if file in world.workers[number].files.get(unit, ()):
-                world.delete(world.workers[number], unit, file)
-        self.collecting = number, gone
-
-    def enough(self) -> int:
-        """Holders that are enough to do without another copy."""
-        data = self.world.metadata
-        return enough(data.factor, (record.state for record in data.workers.values()))
-
-    def spare(self, number: int, file: int) -> bool:
-        """Whether a file that was given up is needed by nobody any more."""
-        data = self.world.metadata
-        unit = data.units[number]
-        heard = [one for one in unit.holders if data.workers[one].state in ANSWERING]
-        return file not in unit.files or len(heard) >= self.enough()
 
     def load(self) -> None:
         """One step of a transaction: begun, written by primaries, spread to other holders, committed."""
@@ -369,6 +109,60 @@ class Controller:
         world.committed[commit.number] = frozenset(commit.units)
         data.version += 1
         self.commit = None
+
+    def compact(self) -> None:
+        """One step of a compaction: written, spread to other holders, swapped."""
+        if self.compaction is None:
+            self.merge()
+            return
+        compaction, world = self.compaction, self.world
+        if compaction.left:
+            worker, writer = world.workers[compaction.left.pop()], world.workers[compaction.writer]
+            there = writer.has(compaction.unit, {compaction.number})
+            if worker.answers and writer.answers and there and self.chance.random() > 0.05:
+                worker.files.setdefault(compaction.unit, set()).add(compaction.number)
+                return
+            self.drop_compaction(compaction)
+            return
+        self.guard()
+        unit = world.metadata.units[compaction.unit]
+        unwanted = {compaction.number}
+        if compaction.holders.issuperset(unit.holders) and compaction.old <= unit.files:
+            unit.files = unit.files - compaction.old | {compaction.number}
+            world.merged[compaction.number] = compaction.old
+            world.metadata.version += 1
+            unwanted = set(compaction.old)
+        world.metadata.garbage |= {(one, unit.id, file) for one in compaction.holders for file in unwanted}
+        world.open.discard(compaction.number)
+        self.compaction = None
+
+    def merge(self) -> None:
+        data, world = self.world.metadata, self.world
+        unit = data.units[self.chance.choice(sorted(data.units))]
+        known = [
+            FileRow(file, unit.id, 1, FileKind.MAIN, str(file), "", 1, 10 * len(world.rows_of(file)), 1)
+            for file in sorted(unit.files)
+        ]
+        old = frozenset(file.id for file in choose(known, 2))
+        there = all(data.workers[one].state is WorkerState.ONLINE for one in unit.holders)
+        if not old or not unit.holders or not there:
+            return
+        writer = world.workers[self.chance.choice(unit.holders)]
+        if not writer.answers or not writer.has(unit.id, old):
+            return
+        self.guard()
+        number = next(world.numbers)
+        world.open.add(number)
+        writer.files.setdefault(unit.id, set()).add(number)
+        left = [one for one in unit.holders if one != writer.id]
+        self.compaction = Compaction(unit.id, old, number, writer.id, left, frozenset(unit.holders))
+
+    def drop_compaction(self, compaction: Compaction) -> None:
+        """Its file is void: all workers remove it, those that are away when they are back."""
+        self.guard()
+        self.world.open.discard(compaction.number)
+        self.returned |= set(self.world.metadata.workers)
+        self.compaction = None
 
     def abort(self, commit: Commit) -> None:
         """Its files are strays from now on, removed when each worker is compared again."""

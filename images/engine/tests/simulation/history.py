@@ -32,6 +32,7 @@ class Tally:
     events: int = 0
     moves: int = 0
     transactions: int = 0
+    compactions: int = 0
     checks: int = 0
     peaces: int = 0
 
@@ -76,6 +77,7 @@ class History:
         self.tally.steps = steps
         self.tally.moves = self.world.metadata.moves_made
         self.tally.transactions = len(self.world.committed)
+        self.tally.compactions = len(self.world.merged)
         self.tally.checks = self.world.checks
         return self.tally
 
@@ -231,10 +233,12 @@ class History:
         controller.collect()
         if controller.commit is not None:
             controller.load()
+        if controller.compaction is not None:
+            controller.compact()
 
     def settled(self) -> bool:
         data = self.world.metadata
-        if data.moves or data.garbage or any(one.commit is not None for one in self.controllers if one.leads):
+        if data.moves or data.garbage or any(one.commit or one.compaction for one in self.controllers if one.leads):
             return False
         leader = next((one for one in self.controllers if one.leads), None)
         if leader is None or leader.returned or leader.failed or leader.collecting is not None:

@@ -99,6 +99,7 @@ class World:
         self.now = 0.0
         self.wall = 1000.0
         self.committed: dict[int, frozenset[int]] = {}  # units of each transaction that was committed
+        self.merged: dict[int, frozenset[int]] = {}  # files that became one, by its number
         self.open: set[int] = set()  # transactions under way
         self.numbers = itertools.count(1)
         self.checks = 0
@@ -130,13 +131,20 @@ class World:
             raise Violation(f"the last copy of file {file} of unit {unit} is removed from worker {worker.id}")
         worker.files.get(unit, set()).discard(file)
 
+    def rows_of(self, file: int) -> list[int]:
+        """The transactions whose rows a file has."""
+        return [rows for old in self.merged.get(file, ()) for rows in self.rows_of(old)] or [file]
+
     def check_rows(self) -> None:
         """Committed rows are there exactly once, in every unit of their transaction; others are not."""
         self.checks += 1
         seen: dict[int, set[int]] = {}
         for unit in self.metadata.units.values():
             for file in unit.files:
-                seen.setdefault(file, set()).add(unit.id)
+                for rows in self.rows_of(file):
+                    if unit.id in seen.setdefault(rows, set()):
+                        raise Violation(f"rows of transaction {rows} are twice in unit {unit.id}")
+                    seen[rows].add(unit.id)
         if {key: frozenset(units) for key, units in seen.items()} != self.committed:
             raise Violation("the committed files are not those of the committed transactions")
 
