@@ -234,7 +234,8 @@ def _restart_workers(snapshot: Snapshot, stage: Stage, kind: Reason, done: str) 
     if snapshot.engine is None:
         return Task(findings=(progress(Reason.WAITING_FOR_SAFETY, f"{done}; the engine does not answer"),))
     if stage.fresh and not _proven(stage, answers.canary):
-        return Task(findings=(progress(Reason.CANARY_RUNNING, f"{done}; the first is being proven"),))
+        why = f": {answers.refusal}" if answers.refusal else ""
+        return Task(findings=(progress(Reason.CANARY_RUNNING, f"{done}; the first is being proven{why}"),))
     chosen = [pod for pod in stage.outdated if pod.name in answers.stoppable]
     if not chosen:
         return Task(findings=(progress(Reason.WAITING_FOR_SAFETY, f"{done}; {answers.refusal}"),))

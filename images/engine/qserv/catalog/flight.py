@@ -27,7 +27,12 @@ KEEP_ALIVE = 2.0
 SILENCE = 15.0
 """Seconds without a word after which a worker's stream is given up."""
 
-_CHANNEL = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
+_CHANNEL = [
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # a worker that was restarted may have another address: gRPC would ask for it once in 30 s
+    ("grpc.dns_min_time_between_resolutions_ms", 1000),
+]
 
 Answer = TypeVar("Answer", bound=Message)
 

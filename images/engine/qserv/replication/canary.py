@@ -40,6 +40,8 @@ class Canary:
         ------
         NotFound
             When there is no such worker.
+        Unavailable
+            When it or a replica cannot be reached: that says nothing of its answers.
         """
         worker = self._metadata.read(partial(workers.worker, name=name))
         rows = self._registry.rows()
@@ -53,6 +55,8 @@ class Canary:
         answers = self._calls.all(works)
         wrong = []
         for chunk, answer in answers.items():
+            if isinstance(answer, Unavailable):
+                raise answer
             if isinstance(answer, QservError):
                 wrong.append(f"{chunk}: {answer.message}")
             elif answer:
