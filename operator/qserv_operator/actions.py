@@ -105,6 +105,14 @@ class DropDatabase:
 
 
 @dataclass(frozen=True)
+class CreateJob:
+    """Run a Job of this name, once."""
+
+    name: str
+    manifest: Object
+
+
+@dataclass(frozen=True)
 class DeletePod:
     """Delete this very pod (by uid). ``force``: at once, where no kubelet can confirm it."""
 
@@ -148,6 +156,7 @@ Call = (
     | EndTransaction
     | PublishTable
     | DropDatabase
+    | CreateJob
     | DeletePod
     | DeleteClaim
     | ScaleWorkers

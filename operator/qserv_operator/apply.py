@@ -116,6 +116,8 @@ def _call(doors: Doors, call: actions.Call) -> None:
         case actions.ScaleWorkers(replicas):
             name = doors.identity.component(Component.WORKER)
             doors.kube.merge("apps/v1", "StatefulSet", namespace, name, {"spec": {"replicas": replicas}})
+        case actions.CreateJob(_, manifest):
+            doors.kube.create(manifest)
         case actions.SetDomain(pod, domain):
             patch = {"metadata": {"annotations": {DOMAIN_ANNOTATION: domain}}}
             doors.kube.merge("v1", "Pod", namespace, pod, patch)

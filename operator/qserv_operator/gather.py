@@ -36,6 +36,7 @@ from qserv_operator.snapshot import (
     EngineFacts,
     EngineSettings,
     EngineWorker,
+    JobFact,
     NodeFact,
     ObjectKey,
     PodFact,
@@ -66,6 +67,8 @@ def gather(kube: Kube, engine_of: EngineOf, raw: Object, now: float) -> Snapshot
     labels = selector_text(identity.selector())
     secrets = {item["metadata"]["name"]: item for item in kube.list("v1", "Secret", identity.namespace)}
     claims, volumes = _claims(kube, identity, labels)
+    catalogs = _catalogs(kube, identity)
+    preparing = any(catalog.spec.prepare for catalog in catalogs)
     snapshot = Snapshot(
         identity=identity,
         spec=spec,
@@ -79,7 +82,8 @@ def gather(kube: Kube, engine_of: EngineOf, raw: Object, now: float) -> Snapshot
         secrets={name: _secret(item) for name, item in secrets.items()},
         owned=_owned(kube, identity, labels),
         users=_users(kube, identity),
-        catalogs=_catalogs(kube, identity),
+        catalogs=catalogs,
+        jobs=_jobs(kube, identity, labels) if preparing else {},
     )
     if identity.secret not in secrets:
         return dataclasses.replace(snapshot, engine_error="the cluster's secret is not made yet")
@@ -279,6 +283,19 @@ def _sets(kube: Kube, identity: Identity, labels: str) -> dict[Component, SetFac
             template=template,
             revisions=revisions.get(item["metadata"]["name"], {}),
         )
+    return found
+
+
+def _jobs(kube: Kube, identity: Identity, labels: str) -> dict[str, JobFact]:
+    found = {}
+    for item in kube.list("batch/v1", "Job", identity.namespace, labels):
+        ended = {
+            one["type"]: one for one in (item.get("status") or {}).get("conditions") or () if one["status"] == "True"
+        }
+        failed: Object = ended.get("Failed", {})
+        why = f"{failed.get('reason', '')}: {failed.get('message', '')}" if failed else ""
+        name = item["metadata"]["name"]
+        found[name] = JobFact(name, done="Complete" in ended, failure=why)
     return found
 
 

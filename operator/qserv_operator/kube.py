@@ -20,6 +20,7 @@ PLURALS: Mapping[str, str] = {
     "ConfigMap": "configmaps",
     "ControllerRevision": "controllerrevisions",
     "Event": "events",
+    "Job": "jobs",
     "Lease": "leases",
     "NetworkPolicy": "networkpolicies",
     "Node": "nodes",

@@ -138,7 +138,12 @@ def handlers(marks: Marks) -> kopf.OperatorRegistry:
     kopf.on.event(GROUP, VERSION, "qservclusters", registry=registry)(cluster)
     kopf.on.event(GROUP, VERSION, "qservcatalogs", registry=registry)(of_cluster)
     kopf.on.event(GROUP, VERSION, "qservusers", registry=registry)(of_cluster)
-    for kind in (("v1", "pods"), ("apps", "v1", "statefulsets"), ("policy", "v1", "poddisruptionbudgets")):
+    for kind in (
+        ("v1", "pods"),
+        ("apps", "v1", "statefulsets"),
+        ("batch", "v1", "jobs"),
+        ("policy", "v1", "poddisruptionbudgets"),
+    ):
         kopf.on.event(*kind, labels=_OURS, registry=registry)(made)
     kopf.on.event("v1", "nodes", registry=registry)(node)
     return registry

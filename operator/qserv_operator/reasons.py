@@ -81,6 +81,11 @@ class Reason(StrEnum):
         "There is no QservCluster of that name in the namespace. Make it, or name another.",
     )
     PENDING = "Pending", "Waits for the cluster to answer."
+    PREPARING = "Preparing", "The catalog's Job makes the files that are to be loaded."
+    PREPARE_FAILED = (
+        "PrepareFailed",
+        "The catalog's Job failed, and nothing was loaded. Read the log of its pods, put it right and change the spec.",
+    )
     LOADING = "Loading", "Files are being loaded."
     COMMITTING = "Committing", "All files are loaded; they are being made visible."
     PUBLISHED = "Published", "The catalog can be queried."

@@ -204,6 +204,15 @@ class CatalogFact:
 
 
 @dataclass(frozen=True)
+class JobFact:
+    """A Job; ``failure``: why it failed for good."""
+
+    name: str
+    done: bool = False
+    failure: str = ""
+
+
+@dataclass(frozen=True)
 class ObjectKey:
     """Which object: its kind, and its name in the cluster's namespace."""
 
@@ -232,6 +241,7 @@ class Snapshot:
     answers: Answers = Answers()
     users: tuple[UserFact, ...] = ()
     catalogs: tuple[CatalogFact, ...] = ()
+    jobs: Mapping[str, JobFact] = field(default_factory=dict)
 
     def pods_of(self, component: Component) -> tuple[PodFact, ...]:
         return tuple(pod for pod in self.pods if pod.component is component)

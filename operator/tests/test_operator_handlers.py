@@ -25,6 +25,7 @@ from qserv_operator.reconcile import Reconciler
 OURS = "qserv.io/v1alpha1"
 VERSIONS = {
     "apps/v1": ("ControllerRevision", "StatefulSet"),
+    "batch/v1": ("Job",),
     "coordination.k8s.io/v1": ("Lease",),
     "networking.k8s.io/v1": ("NetworkPolicy",),
     "policy/v1": ("PodDisruptionBudget",),
@@ -36,7 +37,16 @@ CLUSTER = {
     "metadata": {"name": "sky", "namespace": "survey", "uid": "uid-sky", "generation": 1},
     "spec": {"worker": {"replicas": 3}},
 }
-WATCHED = ("qservclusters", "qservcatalogs", "qservusers", "pods", "statefulsets", "poddisruptionbudgets", "nodes")
+WATCHED = (
+    "qservclusters",
+    "qservcatalogs",
+    "qservusers",
+    "pods",
+    "statefulsets",
+    "jobs",
+    "poddisruptionbudgets",
+    "nodes",
+)
 
 
 class ApiServerEmulator(kmock.KubernetesEmulator):

@@ -128,7 +128,7 @@ def _labelled(template: dict[str, Any], hash_: str) -> dict[str, Any]:
 def _call(call: Any) -> str:
     if isinstance(call, PutAccount):
         return f"PutAccount({call.account.name}, grants={list(call.account.grants)}, secret={call.secret})"
-    values = {key: value for key, value in vars(call).items() if key not in ("uid", "table") or key == "table"}
+    values = {key: value for key, value in vars(call).items() if key not in ("uid", "manifest")}
     shown = ", ".join(f"{key}={value if not hasattr(value, 'name') else value.name}" for key, value in values.items())
     return f"{type(call).__name__}({shown})"
 

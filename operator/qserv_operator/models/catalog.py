@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from qserv_operator.models.base import Condition, Model, Observed, rules
-from qserv_operator.models.cluster import Policy
+from qserv_operator.models.base import Condition, LabelKey, Model, ObjectName, Observed, Resources, rules
+from qserv_operator.models.cluster import Policy, SourceVolume
 from qserv_operator.models.user import ClusterName
 
 SqlName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
@@ -110,6 +110,29 @@ class TableSpec(Model):
     source: SourceSpec = Field(description="The files.")
 
 
+class PrepareSpec(Model):
+    """A Job that makes or fetches the files before they are loaded: a conversion, a copy from tape, a download."""
+
+    image: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=500,
+        description="Its image; absent: the engine's, with Python and pyarrow.",
+    )
+    command: tuple[str, ...] = Field(min_length=1, max_length=64, description="Its command, with arguments.")
+    env: dict[LabelKey, str] = Field(default_factory=dict, description="Environment variables.")
+    secret: ObjectName | None = Field(
+        default=None, description="A Secret whose keys are environment variables, such as credentials of a store."
+    )
+    volumes: tuple[SourceVolume, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Volumes that it writes at /sources/<name>; workers read the same by worker.sourceVolumes.",
+    )
+    resources: Resources = Field(default_factory=Resources, description="Its requests and limits.")
+    retries: int = Field(default=2, ge=0, le=20, description="How often it is tried again when it fails.")
+
+
 class CatalogSpec(Model):
     """What is wanted of a catalog."""
 
@@ -136,6 +159,10 @@ class CatalogSpec(Model):
     tables: tuple[TableSpec, ...] = Field(
         min_length=1, max_length=100, description="The tables, directors before their children."
     )
+    prepare: PrepareSpec | None = Field(
+        default=None,
+        description="A Job that runs before files of this spec are loaded, for work outside of the workers.",
+    )
     deletion_policy: Policy = Field(
         default=Policy.RETAIN, description="What becomes of the database when this resource is deleted."
     )
@@ -143,6 +170,7 @@ class CatalogSpec(Model):
 
 class CatalogState(StrEnum):
     PENDING = "Pending"
+    PREPARING = "Preparing"
     LOADING = "Loading"
     COMMITTING = "Committing"
     PUBLISHED = "Published"
@@ -163,7 +191,7 @@ class CatalogStatus(Observed):
 
     observed_generation: int = Field(default=0, description="Generation of the resource that this speaks of.")
     state: CatalogState = Field(
-        default=CatalogState.PENDING, description="Pending, Loading, Committing, Published or Failed."
+        default=CatalogState.PENDING, description="Pending, Preparing, Loading, Committing, Published or Failed."
     )
     transaction: int | None = Field(default=None, description="The ingest transaction that loads it.")
     loaded: str = Field(default="", description="Fingerprint of the spec that was loaded.")

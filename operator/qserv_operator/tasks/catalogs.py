@@ -2,7 +2,8 @@
 
 Where a load stands is read from the engine each time: a transaction of ours is known by its context
 (``<uid of the resource>/<fingerprint of its spec>``), a file by its name in it. So a load goes on where it was, whoever
-was killed. When URLs are added to a spec that was loaded, only these are loaded, in a further transaction.
+was killed. When URLs are added to a spec that was loaded, only these are loaded, in a further transaction. A Job that
+prepares the files runs before such a transaction, once for each spec.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from qserv_operator.actions import (
     Call,
     Contribute,
     CreateDatabase,
+    CreateJob,
     CreateTable,
     DropDatabase,
     EndTransaction,
@@ -21,6 +23,7 @@ from qserv_operator.actions import (
     StartTransaction,
     Step,
 )
+from qserv_operator.builders.preparation import preparation
 from qserv_operator.models.catalog import CatalogState, CatalogStatus, Progress
 from qserv_operator.models.cluster import Policy
 from qserv_operator.models.status import KnownCatalog
@@ -32,6 +35,8 @@ from qserv_operator.tasks.findings import Task
 
 _ERRORS = 10
 _PARALLEL_REQUESTS = 100
+_JOB_NAME = 50
+"""Of the resource's name in that of its Job, which has 63 characters at most."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ class Load:
 
 def catalog_fingerprint(catalog: CatalogFact) -> str:
     """Changes when what is to be loaded changes."""
-    spec = catalog.spec.model_dump(mode="json", exclude={"deletion_policy", "cluster"})
-    return fingerprint(spec)
+    left_out = {"deletion_policy", "cluster"} | ({"prepare"} if catalog.spec.prepare is None else set())
+    return fingerprint(catalog.spec.model_dump(mode="json", exclude=left_out))
 
 
 def contribution_name(table: str, url: str) -> str:
@@ -72,7 +77,7 @@ def loads(snapshot: Snapshot) -> list[Load]:
         if snapshot.engine is None:
             found.append(_waiting(catalog))
         else:
-            found.append(_load(catalog, snapshot.engine))
+            found.append(_load(snapshot, catalog, snapshot.engine))
     return found
 
 
@@ -84,7 +89,7 @@ def _waiting(catalog: CatalogFact) -> Load:
     return Load(catalog, state, Reason.PENDING, "waits for the cluster to answer", loaded=status.loaded)
 
 
-def _load(catalog: CatalogFact, engine: EngineFacts) -> Load:
+def _load(snapshot: Snapshot, catalog: CatalogFact, engine: EngineFacts) -> Load:
     spec, print_ = catalog.spec, catalog_fingerprint(catalog)
     context = f"{catalog.uid}/{print_}"
     missing = _missing_tables(catalog, engine)
@@ -102,6 +107,8 @@ def _load(catalog: CatalogFact, engine: EngineFacts) -> Load:
     if current is not None and current.state != "committed":
         text = f"transaction {current.id} is {current.state}"
         return Load(catalog, CatalogState.COMMITTING, Reason.COMMITTING, text, transaction=current)
+    if todo and (unready := _prepare(snapshot, catalog, print_)):
+        return unready
     if todo:
         step = Step((StartTransaction(spec.database, context),), Event(Reason.LOADING, f"{len(todo)} files to load"))
         return Load(catalog, CatalogState.LOADING, Reason.LOADING, f"{len(todo)} files to load", step)
@@ -112,6 +119,25 @@ def _load(catalog: CatalogFact, engine: EngineFacts) -> Load:
         return Load(catalog, CatalogState.COMMITTING, Reason.COMMITTING, text, Step(hidden), current)
     text = "the catalog can be queried"
     return Load(catalog, CatalogState.PUBLISHED, Reason.PUBLISHED, text, transaction=current, loaded=print_)
+
+
+def _prepare(snapshot: Snapshot, catalog: CatalogFact, print_: str) -> Load | None:
+    """The Job that makes the files, where there is one to do and it is not done; None when they can be loaded."""
+    wanted = catalog.spec.prepare
+    if wanted is None:
+        return None
+    name = f"{catalog.name[:_JOB_NAME]}-{print_}"
+    job = snapshot.jobs.get(name)
+    if job is None:
+        made = preparation(snapshot.identity, snapshot.spec, catalog, wanted, name)
+        step = Step((CreateJob(name, made),), Event(Reason.PREPARING, f"Job {name} makes the files"))
+        return Load(catalog, CatalogState.PREPARING, Reason.PREPARING, f"Job {name} is made", step)
+    if job.failure:
+        text = f"Job {name} failed ({job.failure}); kubectl logs job/{name} says why"
+        return Load(catalog, CatalogState.FAILED, Reason.PREPARE_FAILED, text)
+    if not job.done:
+        return Load(catalog, CatalogState.PREPARING, Reason.PREPARING, f"Job {name} makes the files")
+    return None
 
 
 def _missing_tables(catalog: CatalogFact, engine: EngineFacts) -> tuple[Call, ...]:
@@ -196,7 +222,7 @@ def _status(load: Load, now: float) -> CatalogStatus:
     catalog, transaction = load.catalog, load.transaction
     before, generation = catalog.status, catalog.generation
     published = load.state is CatalogState.PUBLISHED
-    busy = load.state in (CatalogState.LOADING, CatalogState.COMMITTING)
+    busy = load.state in (CatalogState.PREPARING, CatalogState.LOADING, CatalogState.COMMITTING)
     broken = load.state is CatalogState.FAILED
     available = published or bool(before.loaded)
     values = (("Available", available), ("Progressing", busy), ("Degraded", broken))
@@ -210,9 +236,13 @@ def _status(load: Load, now: float) -> CatalogStatus:
         transaction=transaction.id if transaction else before.transaction,
         loaded=load.loaded or before.loaded,
         progress=_progress(catalog, transaction) if transaction else before.progress,
-        errors=tuple(_errors(transaction)) if transaction and broken else (),
+        errors=tuple(_errors(transaction)) if transaction and broken else _without_transaction(load),
         conditions=made,
     )
+
+
+def _without_transaction(load: Load) -> tuple[str, ...]:
+    return (load.message,) if load.reason is Reason.PREPARE_FAILED else ()
 
 
 def _progress(catalog: CatalogFact, transaction: Transaction) -> Progress:
