@@ -61,10 +61,10 @@ PREFIX  ?= qserv
 ARGS     = $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(PIP_CERT),--build-arg PIP_CERT=$(PIP_CERT)) \
            $(if $(PIP_INDEX_URL),--build-arg PIP_INDEX_URL=$(PIP_INDEX_URL))
 ifeq ($(BUILDER),buildah)
-SAVE     = buildah push -q $(PREFIX)/$$name:$(VERSION) docker-archive:$(ARCHIVES)/$$name.tar:$(PREFIX)/$$name:$(VERSION)
+SAVE     = buildah push -q $$image docker-archive:$$archive:$$image
 BUILD   := buildah bud --layers --isolation chroot --network host -v /etc/ssl/certs:/etc/ssl/certs:ro
 else
-SAVE     = $(BUILDER) save -o $(ARCHIVES)/$$name.tar $(PREFIX)/$$name:$(VERSION)
+SAVE     = $(BUILDER) save -o $$archive $$image
 BUILD   := $(BUILDER) build
 endif
 
@@ -74,7 +74,8 @@ images: ## engine, operator and metadata images, $(PREFIX)/<name>:<version>; ARC
 	$(BUILD) $(if $(BASE),--build-arg BASE=$(BASE)) -f images/metadata/Dockerfile -t $(PREFIX)/metadata:$(VERSION) .
 ifneq ($(ARCHIVES),)
 	@mkdir -p $(ARCHIVES)
-	@for name in engine operator metadata; do rm -f $(ARCHIVES)/$$name.tar; $(SAVE); done
+	@for name in engine operator metadata; do \
+	  image=$(PREFIX)/$$name:$(VERSION) archive=$(ARCHIVES)/$$name.tar; rm -f $$archive; $(SAVE); done
 endif
 
 # Image archives are kept outside of the clone, so that the next run finds the layers; it works as well without.
@@ -82,6 +83,8 @@ IMAGE_CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qserv/images
 
 e2e: $(READY) ## tests on a real Kubernetes: KUBECONFIG, or a cluster made with kind
 	@$(MAKE) --no-print-directory images PREFIX=localhost/qserv ARCHIVES=$(IMAGE_CACHE)
+	$(BUILD) --build-arg BASE=localhost/qserv/engine:$(VERSION) -t localhost/qserv/engine:next e2e/next
+	@image=localhost/qserv/engine:next archive=$(IMAGE_CACHE)/engine-next.tar; rm -f $$archive; $(SAVE)
 	@QSERV_E2E_IMAGES=$(IMAGE_CACHE) $(BIN)/pytest e2e -c e2e/pytest.ini $(PYTEST_ARGS)
 
 crds: $(READY) ## write crds/ anew from the operator's models

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import clusters
 import pytest
-import yaml
-from kubectl import Kubectl, Object, wait_for
-from pyhelm3 import Client
+from kubectl import Kubectl, Object
+from product import CHARTS, SYSTEM, gaia_catalog, images, install_operator, kill_operator, make_cluster
 from stars import serve_stars, truths
 from survey import Cluster
 
-ROOT = Path(__file__).parent.parent
-SYSTEM = "qserv-system"
 DISKS = 4
 """Local volumes a node: workers of two clusters, their metadata, and one to spare."""
 
 
-def _version() -> str:
-    return next(
-        line.split('"')[1] for line in (ROOT / "pyproject.toml").read_text().splitlines() if "version =" in line
-    )
+SMALL_MEGABYTES = 160
+
+
+def pytest_report_header() -> str:
+    seed = os.environ.get("QSERV_E2E_SEED") or str(random.randrange(10**6))
+    random.seed(seed)
+    return f"QSERV_E2E_SEED={seed}: moments at which the operator is killed"
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +36,7 @@ def archives() -> list[Path]:
     folder = os.environ.get("QSERV_E2E_IMAGES")
     if not folder:
         pytest.skip("no images: run this by 'make e2e'")
-    found = [Path(folder) / f"{name}.tar" for name in ("engine", "operator", "metadata")]
+    found = [Path(folder) / f"{name}.tar" for name in ("engine", "engine-next", "operator", "metadata")]
     missing = [str(path) for path in found if not path.is_file()]
     assert not missing, f"no images {missing}: make images ARCHIVES={folder}"
     return found
@@ -77,33 +79,50 @@ def disks(kubernetes: clusters.Kubernetes, kubectl: Kubectl, worker_nodes: list[
     """Static local volumes and a default class for them, as a centre's staff makes them."""
     if kubernetes.nodes is None:
         return
-    storage: Object = {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": "local", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
-        "provisioner": "kubernetes.io/no-provisioner",
-        "volumeBindingMode": "WaitForFirstConsumer",
-    }
     volumes = []
     for node in worker_nodes:
         for number in range(1, DISKS + 1):
             path = f"/mnt/disks/pv{number}"
             kubernetes.nodes.prepare_disk(node, path)
-            volumes.append(_volume(node, path, number))
-    kubectl.apply(storage, *volumes)
+            volumes.append(_volume("local", node, path, "200Gi"))
+    kubectl.apply(_storage_class("local", default=True), *volumes)
 
 
-def _volume(node: str, path: str, number: int) -> Object:
+@pytest.fixture(scope="session")
+def small_disks(kubernetes: clusters.Kubernetes, kubectl: Kubectl, worker_nodes: list[str]) -> str:
+    """The class of a volume on each node that is soon full."""
+    if kubernetes.nodes is None:
+        pytest.skip("nobody told how this cluster's nodes get a disk (QSERV_E2E_NODES)")
+    path = "/mnt/small"
+    for node in worker_nodes:
+        kubernetes.nodes.prepare_small_disk(node, path, SMALL_MEGABYTES)
+    volumes = [_volume("small", node, path, f"{SMALL_MEGABYTES}Mi") for node in worker_nodes]
+    kubectl.apply(_storage_class("small", default=False), *volumes)
+    return "small"
+
+
+def _storage_class(name: str, *, default: bool) -> Object:
+    mark = {"storageclass.kubernetes.io/is-default-class": str(default).lower()}
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name, "annotations": mark},
+        "provisioner": "kubernetes.io/no-provisioner",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+
+
+def _volume(storage_class: str, node: str, path: str, size: str) -> Object:
     host = [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": f"{node}-{number}"},
+        "metadata": {"name": f"{node}{path.replace('/', '-')}"},
         "spec": {
-            "capacity": {"storage": "200Gi"},
+            "capacity": {"storage": size},
             "accessModes": ["ReadWriteOnce"],
             "persistentVolumeReclaimPolicy": "Retain",
-            "storageClassName": "local",
+            "storageClassName": storage_class,
             "local": {"path": path},
             "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": host}]}},
         },
@@ -113,62 +132,46 @@ def _volume(node: str, path: str, number: int) -> Object:
 @pytest.fixture(scope="session")
 def operator(kubernetes: clusters.Kubernetes, kubectl: Kubectl, disks: None) -> Kubectl:
     """The operator, installed by its chart."""
-    helm = Client(kubeconfig=str(kubernetes.kubeconfig))
-
-    async def install() -> None:
-        chart = await helm.get_chart(str(ROOT / "charts" / "qserv-operator"))
-        values = {"image": {"repository": "localhost/qserv/operator", "tag": _version()}}
-        await helm.install_or_upgrade_release(
-            "qserv-operator", chart, values, namespace=SYSTEM, create_namespace=True, wait=True, timeout="180s"
-        )
-
-    asyncio.run(install())
+    asyncio.run(install_operator(kubernetes.kubeconfig, CHARTS / "qserv-operator"))
     return kubectl.at(SYSTEM)
 
 
-def images() -> Object:
-    """What a cluster's spec says where no image registry is reached."""
-    return {
-        "image": f"localhost/qserv/engine:{_version()}",
-        "metadata": {"image": f"localhost/qserv/metadata:{_version()}"},
-    }
-
-
-def make_cluster(kubectl: Kubectl, namespace: str, sample: str = "cluster.yaml", **spec: object) -> Cluster:
-    """The sample of the documentation, in a namespace of its own."""
-    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    resource = yaml.safe_load((ROOT / "docs" / "examples" / sample).read_text())
-    resource["spec"] |= images() | spec
-    here = kubectl.at(namespace)
-    here.apply(resource)
-    return Cluster(resource["metadata"]["name"], here)
+@pytest.fixture(scope="session")
+def stars_url(kubectl: Kubectl) -> str:
+    """Where pods find the stars as CSV."""
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "stars"}})
+    return serve_stars(kubectl.at("stars"), str(images()["image"]))
 
 
 @pytest.fixture(scope="session")
-def sky(operator: Kubectl) -> Cluster:
+def sky(operator: Kubectl, stars_url: str) -> Cluster:
     """The sample cluster with Gaia's bright stars loaded, every chunk with its copies."""
     cluster = make_cluster(operator, "survey")
     cluster.wait_condition("Available", "True")
     cluster.wait_calm()
-    url = serve_stars(cluster.kubectl, str(images()["image"]))
-    catalog = yaml.safe_load((ROOT / "docs" / "examples" / "catalog.yaml").read_text())
-    catalog["spec"]["tables"][0]["source"]["urls"] = [url]
-    cluster.kubectl.apply(catalog)
-
-    def published() -> bool:
-        status = cluster.kubectl.get("qservcatalog", "gaia").get("status", {})
-        assert status.get("state") != "Failed", status
-        return bool(status.get("state") == "Published")
-
-    wait_for("the catalog is published", published, 300)
+    cluster.load(gaia_catalog(stars_url))
     for sql, answer in truths().items():
         assert cluster.ask(sql) == answer, sql
     return cluster
 
 
 @pytest.fixture
-def calm(sky: Cluster) -> Iterator[Cluster]:
-    """The cluster, calm before the test and after it."""
+def calm(sky: Cluster, operator: Kubectl) -> Iterator[Cluster]:
+    """The cluster, calm before the test and after it; during the test, at a random moment, the operator is killed."""
     sky.wait_calm()
-    yield sky
-    sky.wait_calm()
+    moment = random.uniform(0, 20)
+    ended = threading.Event()
+
+    def kill() -> None:
+        if not ended.wait(moment):
+            kill_operator(operator)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    print(f"the operator is killed after {moment:.1f} s")
+    try:
+        yield sky
+    finally:
+        ended.set()
+        thread.join()
+    sky.wait_calm(600)

@@ -35,8 +35,25 @@ class Nodes(Protocol):
     def prepare_disk(self, node: str, path: str) -> None:
         """An empty folder for a local volume, as the staff of a centre would make one."""
 
+    def prepare_small_disk(self, node: str, path: str, megabytes: int) -> None:
+        """The same on a file system of its own that can be filled; it is empty again after a power failure."""
+
+    def freeze(self, node: str, command: str) -> None:
+        """Stop the processes of a node whose command line has this text: connections stay, nothing is said."""
+
+    def thaw(self, node: str, command: str) -> None: ...
+
     def load(self, archive: Path) -> None:
         """An image (docker-archive) for all nodes."""
+
+
+def _small_disk(path: str, megabytes: int) -> tuple[str, ...]:
+    # mode: the kubelet gives the volume to the pod's group, but a tmpfs begins as root's alone
+    return ("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "tmpfs", path)
+
+
+def _signal(name: str, command: str) -> tuple[str, ...]:
+    return ("pkill", f"-{name}", "-f", command)
 
 
 class LabNodes:
@@ -62,6 +79,16 @@ class LabNodes:
 
     def prepare_disk(self, node: str, path: str) -> None:
         run(self._lab, "exec", node, "mkdir", "-p", path)
+
+    def prepare_small_disk(self, node: str, path: str, megabytes: int) -> None:
+        self.prepare_disk(node, path)
+        run(self._lab, "exec", node, *_small_disk(path, megabytes))
+
+    def freeze(self, node: str, command: str) -> None:
+        run(self._lab, "exec", node, *_signal("STOP", command))
+
+    def thaw(self, node: str, command: str) -> None:
+        run(self._lab, "exec", node, *_signal("CONT", command))
 
     def load(self, archive: Path) -> None:
         run(self._lab, "load", str(archive))
@@ -94,6 +121,16 @@ class KindNodes:
 
     def prepare_disk(self, node: str, path: str) -> None:
         run("docker", "exec", node, "mkdir", "-p", path)
+
+    def prepare_small_disk(self, node: str, path: str, megabytes: int) -> None:
+        self.prepare_disk(node, path)
+        run("docker", "exec", node, *_small_disk(path, megabytes))
+
+    def freeze(self, node: str, command: str) -> None:
+        run("docker", "exec", node, *_signal("STOP", command))
+
+    def thaw(self, node: str, command: str) -> None:
+        run("docker", "exec", node, *_signal("CONT", command))
 
     def load(self, archive: Path) -> None:
         run(self._kind, "load", "image-archive", str(archive), "--name", self._cluster)

@@ -76,6 +76,10 @@ class Kubectl:
     def patch(self, kind: str, name: str, change: Object) -> None:
         self("patch", kind, name, "--type", "merge", "-p", json.dumps(change))
 
+    def metrics(self, pod: str, port: int) -> str:
+        """What ``/metrics`` of a pod says."""
+        return self("get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{pod}:{port}/proxy/metrics")
+
     @contextmanager
     def forwarded(self, target: str, port: int) -> Iterator[int]:
         """A local port that leads to a port of a Service or pod."""

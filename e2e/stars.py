@@ -41,6 +41,29 @@ def truths() -> Answers:
     }
 
 
+_SERVER = """
+import http.server
+class Store(http.server.SimpleHTTPRequestHandler):
+    def do_PUT(self):
+        with open(self.translate_path(self.path), "wb") as file:
+            file.write(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(201)
+        self.end_headers()
+handler = lambda *args: Store(*args, directory="/data")
+http.server.ThreadingHTTPServer(("", 8000), handler).serve_forever()
+"""
+"""Gives and takes files."""
+
+NORTH = """
+import sys, urllib.request as web
+header, *rows = web.urlopen(sys.argv[1]).read().decode().splitlines()
+north = [row for row in rows if float(row.split(",")[2]) > 0]
+body = ("\\n".join([header, *north]) + "\\n").encode()
+web.urlopen(web.Request(sys.argv[2], body, method="PUT"))
+"""
+"""A conversion as a catalog's Job may do it: of the stars at the first URL, those of the north go to the second."""
+
+
 def serve_stars(kubectl: Kubectl, image: str) -> str:
     """Start a web server with the stars as CSV in the namespace; its URL for pods."""
     labels = {"app": "catalogs"}
@@ -66,7 +89,7 @@ def _pod(image: str, labels: Object) -> Object:
     server = {
         "name": "server",
         "image": image,
-        "command": ["python", "-m", "http.server", "--directory", "/data", "8000"],
+        "command": ["python", "-c", _SERVER],
         "readinessProbe": {"tcpSocket": {"port": 8000}, "periodSeconds": 1},
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import pymysql
 from kubectl import Kubectl, KubectlError, Object, wait_for
+from stars import truths
 
 READY_SECONDS = 300
 
@@ -71,6 +73,24 @@ class Cluster:
             event["reason"] for event in self.kubectl.find("events") if event["involvedObject"]["name"] == self.name
         ]
 
+    # -- catalogs
+
+    def catalog(self, name: str) -> Object:
+        """Status of a catalog; {} while it has none."""
+        return dict(self.kubectl.get("qservcatalog", name).get("status", {}))
+
+    def load(self, catalog: Object) -> None:
+        """Apply a catalog, and wait until it can be queried."""
+        name = catalog["metadata"]["name"]
+        self.kubectl.apply(catalog)
+
+        def published() -> bool:
+            status = self.catalog(name)
+            assert status.get("state") != "Failed", status
+            return bool(status.get("state") == "Published")
+
+        wait_for(f"catalog {name} is published", published, READY_SECONDS)
+
     # -- pods
 
     def pods(self, component: str) -> list[Object]:
@@ -83,6 +103,16 @@ class Cluster:
     def node_of(self, pod: str) -> str:
         """The node of a pod; empty while it has none."""
         return str(self.kubectl.get("pod", pod)["spec"].get("nodeName", ""))
+
+    def chunks(self) -> dict[str, int]:
+        """Chunks of each worker, as the status says."""
+        return {row["name"]: int(row["chunks"]) for row in self.resource().get("status", {}).get("workers", [])}
+
+    def schema(self) -> str:
+        """The version of the metadata's schema."""
+        read = 'MYSQL_PWD="$(cat /run/qserv/metadata/password)" mariadb --host=127.0.0.1 --user=qserv -N qserv -e'
+        query = "SELECT version_num FROM alembic_version"
+        return self.kubectl("exec", f"{self.name}-metadata-0", "--", "sh", "-c", f"{read} '{query}'").strip()
 
     # -- SQL
 
@@ -118,3 +148,28 @@ class Cluster:
             return self.ask(sql)
         except (pymysql.MySQLError, KubectlError, OSError):
             return None
+
+
+@contextmanager
+def queries_go_on(cluster: Cluster) -> Iterator[list[object]]:
+    """Ask all the while; what was answered is right. Errors are allowed, wrong answers are not."""
+    stop = threading.Event()
+    wrong: list[object] = []
+    right: list[object] = []
+
+    def ask() -> None:
+        while not stop.is_set():
+            for sql, truth in truths().items():
+                answer = cluster.try_ask(sql)
+                if answer is not None:
+                    (right if answer == truth else wrong).append((sql, answer))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield right
+    finally:
+        stop.set()
+        thread.join()
+    assert not wrong
+    assert right, "nothing was answered all the while"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 
 import pytest
-from kubectl import Kubectl, KubectlError
-from stars import truths
+from kubectl import Kubectl, KubectlError, wait_for
+from product import CHARTS, EXAMPLES, gaia_catalog
+from stars import NORTH, truths
 from survey import Cluster
 
-EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
+RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+MONITORING = [CHARTS / "qserv-operator" / "files" / name for name in ("alerts.yaml", "dashboard.json")]
 
 
 def test_the_sample_answers_right(sky: Cluster) -> None:
@@ -35,10 +37,28 @@ def test_a_user_resource_is_an_account_with_its_grants(sky: Cluster) -> None:
     assert sky.kubectl.exists("secret", "reader-password")
 
 
+def test_a_job_prepares_what_is_loaded(sky: Cluster, stars_url: str) -> None:
+    sky.kubectl("label", "namespace", sky.kubectl.namespace, RESTRICTED, "--overwrite")
+    made = stars_url.replace("stars.csv", "north.csv")
+    catalog = gaia_catalog(made, "north")
+    catalog["spec"]["prepare"] = {"command": ["python", "-c", NORTH, stars_url, made]}
+    sky.load(catalog)
+    count = truths()["SELECT COUNT(*) FROM gaia.Star WHERE decl > 0"]
+    assert sky.ask("SELECT COUNT(*) FROM north.Star") == count
+    catalog = gaia_catalog(made, "nothing")
+    catalog["spec"]["prepare"] = {"command": ["python", "-c", "raise SystemExit('no tape')"], "retries": 0}
+    sky.kubectl.apply(catalog)
+    wait_for("the failure is told", lambda: sky.catalog("nothing").get("state") == "Failed")
+    assert "kubectl logs job/nothing-" in sky.catalog("nothing")["errors"][0]
+    for name in ("north", "nothing"):
+        sky.kubectl.patch("qservcatalog", name, {"spec": {"deletionPolicy": "Delete"}})
+    sky.wait_calm()
+    sky.kubectl("delete", "qservcatalog", "north", "nothing")
+    wait_for("their databases are dropped", lambda: sky.ask("SHOW DATABASES") == [("gaia",), ("information_schema",)])
+
+
 def test_the_pods_run_restricted(sky: Cluster) -> None:
-    sky.kubectl(
-        "label", "namespace", sky.kubectl.namespace, "pod-security.kubernetes.io/enforce=restricted", "--overwrite"
-    )
+    sky.kubectl("label", "namespace", sky.kubectl.namespace, RESTRICTED, "--overwrite")
     for component in ("metadata", "replication", "worker", "czar"):
         for pod in sky.pods(component):
             bare = {
@@ -48,6 +68,16 @@ def test_the_pods_run_restricted(sky: Cluster) -> None:
                 "spec": pod["spec"] | {"nodeName": ""},
             }
             sky.kubectl.apply(bare, dry_run=True)
+
+
+def test_alerts_and_dashboard_ask_for_what_the_pods_expose(sky: Cluster, operator: Kubectl) -> None:
+    told = [operator.metrics(pod["metadata"]["name"], 8080) for pod in operator.find("pods")]
+    for component, port in (("czar", 4048), ("replication", 25081), ("worker", 25001)):
+        told += [sky.kubectl.metrics(pod["metadata"]["name"], port) for pod in sky.pods(component)]
+    families = {family for text in told for family in re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE)}
+    asked = {name for file in MONITORING for name in re.findall(r"\bqserv_[a-z_]+", file.read_text())}
+    assert len(asked) > 10
+    assert {name for name in asked if not {name, name.removesuffix("_bucket")} & families} == set()
 
 
 def test_the_engine_may_not_read_secrets(sky: Cluster) -> None:

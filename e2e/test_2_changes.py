@@ -1,48 +1,13 @@
-"""Scale, rolling change, bad image, deleted pods: under queries, with the operator killed in each."""
+"""Scale, upgrade, bad image, deleted pods, missing rights and Secrets; the operator is killed in each."""
 
 from __future__ import annotations
-
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from kubectl import Kubectl, wait_for
 from stars import truths
-from survey import Cluster
+from survey import Cluster, queries_go_on
 
 COUNT = "SELECT COUNT(*) FROM gaia.Star"
-
-
-@contextmanager
-def queries_go_on(cluster: Cluster) -> Iterator[list[object]]:
-    """Ask all the while; what was answered is right. Errors are allowed, wrong answers are not."""
-    stop = threading.Event()
-    wrong: list[object] = []
-    right: list[object] = []
-
-    def ask() -> None:
-        while not stop.is_set():
-            for sql, truth in truths().items():
-                answer = cluster.try_ask(sql)
-                if answer is not None:
-                    (right if answer == truth else wrong).append((sql, answer))
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield right
-    finally:
-        stop.set()
-        thread.join()
-    assert not wrong
-    assert right, "nothing was answered all the while"
-
-
-def kill_operator(operator: Kubectl) -> None:
-    operator(
-        "delete", "pod", "-l", "app.kubernetes.io/name=qserv-operator", "--grace-period=0", "--force", "--wait=false"
-    )
 
 
 def test_a_deleted_pod_comes_back(calm: Cluster) -> None:
@@ -55,31 +20,30 @@ def test_a_deleted_pod_comes_back(calm: Cluster) -> None:
         calm.wait_calm()
 
 
-def test_scale_out_and_in(calm: Cluster, operator: Kubectl, worker_nodes: list[str]) -> None:
+def test_scale_out_and_in(calm: Cluster, worker_nodes: list[str]) -> None:
     if len(worker_nodes) < 5:
         pytest.skip("five nodes are needed")
     with queries_go_on(calm):
         calm.spec(worker={"replicas": 5})
-        kill_operator(operator)
-        wait_for("five workers", lambda: len(calm.pods("worker")) == 5)
+        wait_for("five workers hold chunks", lambda: len(rows := calm.chunks()) == 5 and min(rows.values()) > 0, 600)
         calm.wait_calm(600)
-        rows = {worker["name"]: worker["chunks"] for worker in calm.resource()["status"]["workers"]}
-        assert len(rows) == 5
-        assert min(rows.values()) > 0, "new workers hold chunks"
         calm.spec(worker={"replicas": 3})
-        kill_operator(operator)
         wait_for("three workers", lambda: len(calm.pods("worker")) == 3, 600)
         calm.wait_calm(600)
-    assert {worker["name"] for worker in calm.resource()["status"]["workers"]} == {f"sky-worker-{n}" for n in range(3)}
+    assert set(calm.chunks()) == {f"sky-worker-{n}" for n in range(3)}
 
 
-def test_a_rolling_change_restarts_every_worker_once(calm: Cluster, operator: Kubectl) -> None:
-    before = calm.uids("worker")
+def test_an_upgrade_brings_the_schema_first_and_restarts_every_worker_once(calm: Cluster) -> None:
+    before, started = calm.uids("worker"), calm.uids("metadata")
+    assert calm.schema() != "next"
     with queries_go_on(calm):
-        calm.spec(restart="once")
-        kill_operator(operator)
+        calm.spec(image="localhost/qserv/engine:next")
+        wait_for("a worker is stopped", lambda: calm.uids("worker") != before, 600)
+        assert calm.schema() == "next", "the schema is upgraded before the first worker"
         wait_for("all workers are new", lambda: not set(calm.uids("worker").values()) & set(before.values()), 600)
         calm.wait_calm(600)
+    assert calm.uids("metadata") == started, "its server has an image of its own"
+    assert calm.resource()["status"]["image"] == "localhost/qserv/engine:next"
     assert "CanaryFailed" not in calm.events()
 
 
@@ -104,3 +68,31 @@ def test_czars_answer_while_one_is_deleted(calm: Cluster) -> None:
     assert answer == truths()[COUNT]
     calm.spec(czar={"replicas": 1})
     wait_for("one czar", lambda: len(calm.pods("czar")) == 1)
+
+
+def test_a_right_that_the_operator_lacks_is_named(calm: Cluster, operator: Kubectl) -> None:
+    role = operator.find("clusterroles", "app.kubernetes.io/name=qserv-operator")[0]
+    fewer = [rule | {"verbs": ["list"]} if "services" in rule["resources"] else rule for rule in role["rules"]]
+    operator.patch("clusterrole", role["metadata"]["name"], {"rules": fewer})
+    try:
+        told = calm.wait_condition("Degraded", "True", "ApplyRefused")
+        assert "cannot patch resource" in told["message"]
+        assert calm.ask(COUNT) == truths()[COUNT]
+    finally:
+        operator.patch("clusterrole", role["metadata"]["name"], {"rules": role["rules"]})
+    calm.wait_calm()
+
+
+def test_a_secret_that_is_missing_is_asked_for(calm: Cluster) -> None:
+    wanted = {"name": "guest", "passwordSecret": {"name": "guest-secret", "key": "word"}, "cluster": calm.name}
+    user = {"apiVersion": "qserv.io/v1alpha1", "kind": "QservUser", "metadata": {"name": "guest"}, "spec": wanted}
+    calm.kubectl.apply(user)
+
+    def said() -> str:
+        found = calm.kubectl.get("qservuser", "guest").get("status", {}).get("conditions", [])
+        return next((str(one["message"]) for one in found if one["reason"] == "SecretMissing"), "")
+
+    assert "make the Secret guest-secret with the key word" in wait_for("it is missed", said)
+    calm.kubectl("create", "secret", "generic", "guest-secret", "--from-literal=word=open sesame")
+    calm.kubectl("wait", "--for=condition=Available", "qservuser/guest", "--timeout=60s")
+    calm.kubectl("delete", "qservuser", "guest")

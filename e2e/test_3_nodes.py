@@ -1,12 +1,12 @@
-"""Power failures, lost disks, cut cables."""
+"""Power failures, lost disks, cut cables, frozen processes, nodes that people work on."""
 
 from __future__ import annotations
 
 import pytest
 from clusters import Kubernetes
-from kubectl import Kubectl, wait_for
-from survey import Cluster
-from test_2_changes import kill_operator, queries_go_on
+from kubectl import wait_for
+from stars import truths
+from survey import Cluster, queries_go_on
 
 from faults import Nodes
 
@@ -18,10 +18,16 @@ def nodes(kubernetes: Kubernetes) -> Nodes:
     return kubernetes.nodes
 
 
+@pytest.fixture
+def spare_node(worker_nodes: list[str]) -> None:
+    if len(worker_nodes) < 4:
+        pytest.skip("a fourth node is needed for a worker to go to")
+
+
 def spare_worker(cluster: Cluster) -> tuple[str, str]:
     """A worker and its node, on which neither the metadata, a czar nor the web server lies."""
     taken = {pod["spec"]["nodeName"] for component in ("metadata", "czar") for pod in cluster.pods(component)}
-    taken.add(cluster.node_of("catalogs"))
+    taken.add(Cluster("", cluster.kubectl.at("stars")).node_of("catalogs"))
     for pod in cluster.pods("worker"):
         if pod["spec"]["nodeName"] not in taken:
             return pod["metadata"]["name"], pod["spec"]["nodeName"]
@@ -40,7 +46,7 @@ def test_a_node_loses_power_under_queries_and_returns(calm: Cluster, nodes: Node
         calm.wait_calm(600)
 
 
-def test_a_lost_node_s_worker_is_made_anew_elsewhere(calm: Cluster, nodes: Nodes, operator: Kubectl) -> None:
+def test_a_lost_node_s_worker_is_made_anew_elsewhere(calm: Cluster, nodes: Nodes, spare_node: None) -> None:
     pod, node = spare_worker(calm)
     calm.spec(
         worker={"replacement": {"notReadySeconds": 5}},
@@ -51,7 +57,6 @@ def test_a_lost_node_s_worker_is_made_anew_elsewhere(calm: Cluster, nodes: Nodes
         nodes.power_off(node)
         try:
             wait_for("the worker has another node", lambda: calm.node_of(pod) not in ("", node), 600)
-            kill_operator(operator)
             calm.wait_calm(600)
             nodes.wipe(node)
         finally:
@@ -69,3 +74,37 @@ def test_a_cut_cable_is_ridden_out(calm: Cluster, nodes: Nodes) -> None:
         finally:
             nodes.heal(node)
         calm.wait_calm(600)
+
+
+def test_a_node_under_maintenance_is_evacuated(calm: Cluster, spare_node: None) -> None:
+    pod, node = spare_worker(calm)
+    with queries_go_on(calm):
+        calm.spec(maintenance={"nodes": [node], "evacuate": True})
+        calm.kubectl("cordon", node)
+        try:
+            wait_for("its worker has another node", lambda: calm.node_of(pod) not in ("", node), 600)
+            assert calm.condition("Degraded").get("reason") not in ("ChunksLost", "ChunksAtRisk")
+        finally:
+            calm.kubectl("uncordon", node)
+            calm.spec(maintenance={"nodes": [], "evacuate": False})
+        wait_for("it holds chunks again", lambda: calm.chunks()[pod] > 0, 300)
+
+
+def test_an_engine_that_does_not_answer_is_left_alone(calm: Cluster, nodes: Nodes) -> None:
+    where = {pod["spec"]["nodeName"] for pod in calm.pods("replication")}
+    workers = calm.uids("worker")
+    for node in where:
+        nodes.freeze(node, "qserv replication")
+    try:
+        calm.wait_condition("Degraded", "True", "EngineUnreachable")
+        calm.spec(worker={"replicas": 2})
+        told = calm.wait_condition("Progressing", "True", "ScalingIn")
+        assert "when the engine answers" in told["message"]
+        for sql, answer in truths().items():
+            assert calm.ask(sql) == answer, sql
+        calm.spec(worker={"replicas": 3})
+    finally:
+        for node in where:
+            nodes.thaw(node, "qserv replication")
+    calm.wait_calm()
+    assert calm.uids("worker") == workers

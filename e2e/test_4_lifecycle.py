@@ -1,34 +1,65 @@
-"""Deletion and return over kept volumes, a second cluster, bad manifests."""
+"""A second cluster whose disks fill up, deletion and return over kept volumes, bad manifests."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from kubectl import Kubectl, KubectlError, Object, wait_for
+from product import gaia_catalog, make_cluster
 from stars import truths
 from survey import Cluster
-
-from conftest import make_cluster
 
 BAD: list[Object] = yaml.safe_load(
     (Path(__file__).parent.parent / "operator" / "tests" / "bad" / "manifests.yaml").read_text()
 )
+COUNT = "SELECT COUNT(*) FROM gaia.Star"
+BALLAST = "head -c 1000000000 /dev/zero > /data/ballast 2> /dev/null; stat -c %s /data/ballast"
 
 
-def test_a_second_cluster_of_the_same_name_keeps_to_its_namespace(calm: Cluster, operator: Kubectl) -> None:
-    other = make_cluster(operator, "other", worker={"replicas": 2})
+@pytest.fixture(scope="module")
+def other(sky: Cluster, operator: Kubectl, small_disks: str) -> Iterator[Cluster]:
+    """A cluster of the same name in another namespace, with two workers on small disks; it is deleted at the end."""
+    storage = {"storageClass": small_disks, "size": "100Mi"}
+    other = make_cluster(operator, "other", worker={"replicas": 2, "storage": storage})
     other.wait_condition("Available", "True")
+    yield other
+    other.kubectl("delete", "qservcluster", other.name, "--ignore-not-found", "--wait=true")
+    wait_for("its pods are gone", lambda: not other.pods("worker"))
+
+
+def test_a_second_cluster_of_the_same_name_keeps_to_its_namespace(other: Cluster, calm: Cluster) -> None:
     assert other.ask("SHOW DATABASES") == [("information_schema",)]
     assert other.password() != calm.password()
-    other.kubectl("delete", "qservcluster", other.name, "--wait=true")
-    wait_for("its pods are gone", lambda: not other.pods("worker"))
-    assert calm.ask("SELECT COUNT(*) FROM gaia.Star") == truths()["SELECT COUNT(*) FROM gaia.Star"]
 
 
-def test_deleted_and_made_again_it_has_its_data(calm: Cluster) -> None:
+def test_a_volume_that_fills_up_loses_nothing_and_takes_rows_again(other: Cluster, stars_url: str) -> None:
+    other.load(gaia_catalog(stars_url))
+    workers = list(other.uids("worker"))
+    for worker in workers:
+        assert int(other.kubectl("exec", worker, "--", "sh", "-c", BALLAST)) > 0
+    other.wait_condition("Degraded", "True", "VolumeFull")
+    more = gaia_catalog(stars_url, "more")
+    other.kubectl.apply(more)
+    wait_for("the load fails", lambda: other.catalog("more").get("state") == "Failed", 300)
+    assert "disk is full" in " ".join(other.catalog("more")["errors"])
+    for sql, answer in truths().items():
+        assert other.ask(sql) == answer, sql
+    for worker in workers:
+        other.kubectl("exec", worker, "--", "rm", "/data/ballast")
+    other.kubectl("delete", "qservcatalog", "more")
+    other.wait_calm()
+    other.load(more)
+    assert other.ask(COUNT.replace("gaia", "more")) == truths()[COUNT]
+
+
+def test_deleted_in_mid_rollout_and_made_again_it_has_its_data(calm: Cluster) -> None:
     resource = calm.resource()
+    before = calm.uids("worker")
+    calm.spec(restart="in the middle of this it is deleted")
+    wait_for("a worker is restarted", lambda: calm.uids("worker") != before, 600)
     calm.kubectl("delete", "qservcluster", calm.name, "--wait=true")
     wait_for("the pods are gone", lambda: not calm.pods("worker") and not calm.pods("metadata"))
     calm.kubectl.apply(
