@@ -10,11 +10,22 @@ import yaml
 from operator_world.golden import check, dump_all
 
 from qserv_operator.builders.cluster import Choices, build
+from qserv_operator.builders.preparation import preparation
+from qserv_operator.models.catalog import CatalogSpec, PrepareSpec
 from qserv_operator.models.cluster import ClusterSpec
 from qserv_operator.names import Identity
+from qserv_operator.snapshot import CatalogFact
 
 SAMPLES = Path(__file__).parent / "samples"
 NAMES = [file.name.removesuffix(".cluster.yaml") for file in sorted(SAMPLES.glob("*.cluster.yaml"))]
+TABLES = [
+    {
+        "name": "Filter",
+        "kind": "replicated",
+        "columns": [{"name": "id", "type": "INT"}],
+        "source": {"urls": ["https://x/y"]},
+    }
+]
 IDENTITY = Identity("sky", "survey", "11111111-2222-3333-4444-555555555555")
 
 
@@ -61,6 +72,16 @@ def test_statefulsets_never_delete_pods_by_themselves(name: str) -> None:
         if item["kind"] == "StatefulSet":
             assert item["spec"]["updateStrategy"] == {"type": "OnDelete"}
             assert item["spec"]["podManagementPolicy"] == "Parallel"
+
+
+def test_the_job_of_a_catalog_is_as_it_was() -> None:
+    spec = ClusterSpec.model_validate(yaml.safe_load((SAMPLES / "centre.cluster.yaml").read_text()))
+    wanted = PrepareSpec.model_validate(yaml.safe_load((SAMPLES / "prepare.yaml").read_text()))
+    catalog = {"cluster": "sky", "database": "ref", "prepare": wanted, "tables": TABLES}
+    fact = CatalogFact("reference", CatalogSpec.model_validate(catalog), uid="uid-reference")
+    made = preparation(IDENTITY, spec, fact, wanted, "reference-t123456789")
+    check(SAMPLES / "prepare.job.yaml", dump_all([made]))
+    assert not set(made["spec"]["template"]["metadata"]["labels"]) & set(IDENTITY.labels()), "no policy is about it"
 
 
 def test_the_number_of_workers_changes_no_template() -> None:

@@ -33,6 +33,7 @@ class Container:
     liveness: Object
     grace: int
     command: Sequence[str] = ()
+    env_secret: str | None = None
 
 
 def env(**values: str) -> list[Object]:
@@ -186,6 +187,8 @@ def template(
     }
     if container.command:
         main["command"] = list(container.command)
+    if container.env_secret:
+        main["envFrom"] = [{"secretRef": {"name": container.env_secret}}]
     pod: Object = {
         "serviceAccountName": f"{identity.name}-engine",
         "automountServiceAccountToken": False,

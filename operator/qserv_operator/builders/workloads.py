@@ -121,6 +121,7 @@ def worker_template(identity: Identity, spec: ClusterSpec) -> Object:
         image=spec.image,
         user=ENGINE_USER,
         command=("qserv", "worker"),
+        env_secret=worker.source_secret,
         env=[
             *process_env(identity, spec, Component.WORKER),
             from_field("QSERV_WORKER_DOMAIN", domain),

@@ -123,6 +123,11 @@ class WorkerSpec(PodPlace):
     source_volumes: tuple[SourceVolume, ...] = Field(
         default=(), max_length=16, description="Volumes with files that catalogs are loaded from."
     )
+    source_secret: ObjectName | None = Field(
+        default=None,
+        description="A Secret whose keys are environment variables of the workers: AWS_ACCESS_KEY_ID and the like, "
+        "for s3:// URLs.",
+    )
 
 
 class ReplicationSpec(Model):
