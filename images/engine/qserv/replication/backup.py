@@ -61,11 +61,13 @@ class Backups:
     def cancel(self, backup: int) -> BackupView:
         return view(self._leader.write(partial(backups.cancel, backup=backup)))
 
-    def step(self) -> None:
+    def step(self) -> bool | None:
+        """False when there is no backup to carry on."""
         self._running = {key: future for key, future in self._running.items() if not future.done()}
         for row in self._metadata.read(partial(backups.backups, states=OPEN)):
             if row.id not in self._running:
                 self._running[row.id] = self._calls.background(partial(self._carry, row))
+        return None if self._running else False
 
     def _carry(self, row: BackupRow) -> None:
         with logs.bound(backup=row.id):

@@ -83,7 +83,8 @@ class Committing:
         self._running: dict[int, Future[None]] = {}
         self._short: dict[int, _Short] = {}
 
-    def step(self) -> None:
+    def step(self) -> bool | None:
+        """False when no transaction is ending, and nothing of one is left to be removed on workers that are there."""
         self._running = {key: future for key, future in self._running.items() if not future.done()}
         aborting = self._metadata.read(partial(ingests.ingests, states=("aborting",)))
         committing = self._metadata.read(partial(ingests.ingests, states=("committing",)))
@@ -94,7 +95,8 @@ class Committing:
             short = self._short.get(row.id)
             if row.id not in self._running and (short is None or short.again <= time.monotonic()):
                 self._running[row.id] = self._calls.background(partial(self._carry, row))
-        self._discard()
+        discarded = self._discard()
+        return None if discarded or aborting or committing else False
 
     def _carry(self, row: IngestRow) -> None:
         with logs.bound(transaction=row.id):
@@ -298,8 +300,8 @@ class Committing:
                     raise
                 log.info("fetch is tried again", worker=target.name, reason=error.message)
 
-    def _discard(self) -> None:
-        """Have the workers that are there remove what ended transactions left on them."""
+    def _discard(self) -> bool:
+        """Have the workers that are there remove what ended transactions left on them; whether there was any."""
         works = {}
         for row in self._registry.rows().values():
             if row.state in (WorkerState.SUSPECT, WorkerState.LOST):
@@ -312,6 +314,7 @@ class Committing:
                 log.info("discard is tried again", worker=worker, transaction=transaction, reason=answer.message)
             else:
                 self._leader.write(partial(chores.discarded, worker=worker, transactions=[transaction]))
+        return bool(works)
 
 
 def _alive(

@@ -51,8 +51,11 @@ class Contributing:
         self._registry = registry
         self._calls = calls
 
-    def step(self) -> bool:
-        """Whether contributions are running, so that the next round is to follow at once: it waits for them."""
+    def step(self) -> bool | None:
+        """True while contributions are running, so that the next round is to follow at once: it waits for them.
+
+        False when no transaction has any.
+        """
         rows = self._metadata.read(_open_contributions)
         if not rows:
             return False
@@ -60,7 +63,7 @@ class Contributing:
         followed = self._follow([row for row in rows if row.state == "running"], workers)
         self._void_lost([row for row in rows if row.state == "done"], workers)
         given = self._hand_out(rows, workers)
-        return followed or given
+        return followed or given or None
 
     def _follow(self, running: Sequence[ContributionRow], workers: Mapping[int, WorkerRow]) -> bool:
         """Whether all workers that were asked answered: they waited with it, if there was nothing to tell."""

@@ -59,6 +59,7 @@ _BACKUP_SECONDS = 0.2
 _SCRUB_SECONDS = 0.5
 _COMPACT_SECONDS = 2.0
 _MEASURE_SECONDS = 5.0
+_IDLE_SECONDS = 1.0
 
 
 class Controller:
@@ -186,15 +187,17 @@ class Controller:
         loops: dict[str, Callable[[], None]] = {
             "lease": lambda: self.leader.run(self._stop),
             "watch": lambda: self._loop(self.registry.watch, _WATCH_SECONDS),
-            "contribute": lambda: self._loop(self.contributing.step, _CONTRIBUTE_SECONDS, self._bells["contribute"]),
+            "contribute": lambda: self._loop(
+                self.contributing.step, _CONTRIBUTE_SECONDS, self._bells["contribute"], _IDLE_SECONDS
+            ),
             "adopt": lambda: self._loop(self.adoption.step, _ADOPT_SECONDS),
             "repair": lambda: self._loop(self.repair.step, _REPAIR_SECONDS),
             "collect": lambda: self._loop(self.repair.collect, _COLLECT_SECONDS),
             "scrub": lambda: self._loop(self.scrubs.step, _SCRUB_SECONDS),
-            "backup": lambda: self._loop(self.backups.step, _BACKUP_SECONDS),
+            "backup": lambda: self._loop(self.backups.step, _BACKUP_SECONDS, idle=_IDLE_SECONDS),
             "compact": lambda: self._loop(self.compacting.step, _COMPACT_SECONDS),
             "measure": lambda: self._loop(self._measure, _MEASURE_SECONDS),
-            "commit": lambda: self._loop(self.committing.step, _COMMIT_SECONDS, self._bells["commit"]),
+            "commit": lambda: self._loop(self.committing.step, _COMMIT_SECONDS, self._bells["commit"], _IDLE_SECONDS),
         }
         for name, target in loops.items():
             thread = threading.Thread(target=target, name=name, daemon=True)
@@ -212,8 +215,18 @@ class Controller:
         self.calls.close()
         self.metadata.close()
 
-    def _loop(self, step: Callable[[], object], seconds: float, bell: threading.Event | None = None) -> None:
-        """Run a step again and again, sooner when ``bell`` is set; one that answers True has more to do at once."""
+    def _loop(
+        self,
+        step: Callable[[], bool | None],
+        seconds: float,
+        bell: threading.Event | None = None,
+        idle: float | None = None,
+    ) -> None:
+        """Run a step again and again, sooner when ``bell`` is set.
+
+        One that answers True has more to do at once; one that answers False has nothing under way, and may be run after
+        ``idle`` seconds.
+        """
         pause = seconds
         while True:
             (bell or self._stop).wait(pause)
@@ -225,8 +238,11 @@ class Controller:
             if not self.leader.leads:
                 continue
             try:
-                if step() is True:
+                more = step()
+                if more:
                     pause = 0.0
+                elif more is False and idle is not None:
+                    pause = idle
             except QservError as error:
                 log.warning("a step failed and is tried again", step=step.__qualname__, reason=error.message)
             except Exception:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+_USED = 1e6
 _LEAD = 1.5
 """Copies by which a worker's turn may begin early or late: a new worker is not given all neighbours in a row."""
 
@@ -40,9 +41,11 @@ class Wheel:
     def __init__(self, slots: Iterable[Slot]) -> None:
         self._slots = sorted(slots, key=lambda slot: slot.name)
         self._ids = [slot.id for slot in self._slots]
-        names = sorted({slot.domain for slot in self._slots})
-        self._domain = np.array([names.index(slot.domain) for slot in self._slots], dtype=np.int64)
-        self._domain_of = {slot.id: slot.domain for slot in self._slots}
+        self._place = {slot.id: place for place, slot in enumerate(self._slots)}
+        self._in_domain = {
+            domain: np.flatnonzero([slot.domain == domain for slot in self._slots])
+            for domain in {slot.domain for slot in self._slots}
+        }
         room = np.array([max(slot.room, 1) for slot in self._slots], dtype=np.float64)
         self._weight: npt.NDArray[np.float64] = room / room.sum() if len(room) else room
         held = np.array([slot.held for slot in self._slots], dtype=np.float64)
@@ -54,18 +57,19 @@ class Wheel:
             return ()
         # Rounded, so that equal turns stay equal and the order of the deals does not hang on lost digits.
         self._turn = np.round(self._turn + self._weight * copies, 9)
-        barred = set(taken)
-        open_ = np.array([identifier not in barred for identifier in self._ids])
-        used = set(domains)
-        strange = np.array([slot.domain not in used for slot in self._slots])
+        # Turns as seen from here: those of workers that are barred are worst, of domains that are used the next worst.
+        seen = self._turn.copy()
+        for domain in set(domains) & self._in_domain.keys():
+            seen[self._in_domain[domain]] -= _USED
+        barred = [self._place[worker] for worker in set(taken) if worker in self._place]
+        seen[barred] = -np.inf
         chosen: list[int] = []
-        while len(chosen) < copies and open_.any():
-            pool = open_ & strange if (open_ & strange).any() else open_
-            best = int(np.argmax(np.where(pool, self._turn, -np.inf)))
+        for _ in range(min(copies, len(self._slots) - len(barred))):
+            best = int(seen.argmax())
             chosen.append(self._ids[best])
             self._turn[best] -= 1.0
-            open_[best] = False
-            strange &= self._domain != self._domain[best]
+            seen[self._in_domain[self._slots[best].domain]] -= _USED
+            seen[best] = -np.inf
         return tuple(chosen)
 
 

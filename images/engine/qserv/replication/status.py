@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection
 
 from qserv.catalog.errors import NotFound
@@ -23,16 +27,63 @@ from qserv.replication.safety import Held, safe_to_stop
 _SHOWN = 100
 
 
+_KINDS = tuple(UnitKind)
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Units that have rows, as columns: ``kind`` (place in ``_KINDS``) and ``bytes`` of each, and for each replica the
+    place of its ``unit`` among them and its ``holder``, the id of a worker."""
+
+    kind: Ints
+    bytes: Ints
+    unit: Ints
+    holder: Ints
+
+    @classmethod
+    def of(cls, units: Iterable[UnitRow]) -> Columns:
+        rows = [unit for unit in units if unit.bytes > 0]
+        places = {kind: place for place, kind in enumerate(_KINDS)}
+        copies = np.fromiter((len(unit.workers) for unit in rows), np.int64, len(rows))
+        return cls(
+            np.fromiter((places[unit.kind] for unit in rows), np.int64, len(rows)),
+            np.fromiter((unit.bytes for unit in rows), np.int64, len(rows)),
+            np.repeat(np.arange(len(rows)), copies),
+            np.fromiter(chain.from_iterable(unit.workers for unit in rows), np.int64, int(copies.sum())),
+        )
+
+    def bound(self, workers: Iterable[int]) -> int:
+        """More than any id of a worker."""
+        return max([0, *workers, *([int(self.holder.max())] if self.holder.size else [])]) + 1
+
+    def among(self, workers: Iterable[int], bound: int) -> Flags:
+        """Whether each replica is on one of the workers."""
+        flags = np.zeros(bound, np.bool_)
+        flags[list(workers)] = True
+        return flags[self.holder]
+
+    def per_unit(self, replicas: Flags) -> Ints:
+        """How many of the replicas each unit has."""
+        return np.bincount(self.unit[replicas], minlength=self.kind.size)
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """All units at one version."""
+    """All units that were ever written to, by their ids, at one version."""
 
     version: int
+    by_id: Mapping[int, UnitRow]
     units: tuple[UnitRow, ...]
+    columns: Columns
 
 
 @dataclass(frozen=True, slots=True)
-class _Tally:
+class Tally:
+    """What :func:`count` finds: chunks in all, ``unmet`` ones with fewer copies than the factor, and by worker."""
+
     kinds: dict[UnitKind, UnitStatus]
     unmet: int
     risk_by_worker: Counter[int]
@@ -57,7 +108,7 @@ class StatusService:
         self._cluster = cluster
         self._lock = threading.Lock()
         self._known: _Known | None = None
-        self._tallied: tuple[object, _Tally] | None = None
+        self._tallied: tuple[object, Tally] | None = None
 
     def status(self) -> Status:
         known = self._units()
@@ -114,7 +165,7 @@ class StatusService:
         known = self._units()
         return known.version, known.units
 
-    def _worker_views(self, tally: _Tally) -> tuple[WorkerView, ...]:
+    def _worker_views(self, tally: Tally) -> tuple[WorkerView, ...]:
         return tuple(
             views.worker_view(
                 heard.row,
@@ -129,53 +180,64 @@ class StatusService:
         with self._lock:
             version = self._metadata.version()
             if self._known is None or self._known.version != version:
-                self._known = self._metadata.read(_read)
+                self._known = self._metadata.read(partial(_read, old=self._known))
             return self._known
 
-    def _tally(self, known: _Known, workers: dict[int, WorkerRow], factor: int) -> _Tally:
+    def _tally(self, known: _Known, workers: dict[int, WorkerRow], factor: int) -> Tally:
         states = {row.id: row.state for row in workers.values()}
         key = (known.version, factor, tuple(sorted(states.items())))
         with self._lock:
             if self._tallied is None or self._tallied[0] != key:
-                self._tallied = key, count(known.units, states, factor)
+                self._tallied = key, count_columns(known.columns, states, factor)
             return self._tallied[1]
 
 
-def _read(connection: Connection) -> _Known:
-    return _Known(snapshot.version(connection), tuple(units.every(connection)))
+def _read(connection: Connection, old: _Known | None) -> _Known:
+    """The units as they are now; of 150,000, those that changed since ``old`` are read in a moment, all in seconds."""
+    now = snapshot.version(connection)
+    known = dict(old.by_id) if old is not None else {}
+    known.update((unit.id, unit) for unit in units.written(connection, old.version if old is not None else 0))
+    if len(known) != units.count_written(connection):
+        known = {unit.id: unit for unit in units.written(connection)}  # some were dropped
+    found = tuple(known.values())
+    return _Known(now, known, found, Columns.of(found))
 
 
-def count(known: Sequence[UnitRow], states: dict[int, WorkerState], factor: int) -> _Tally:
+def count(known: Sequence[UnitRow], states: Mapping[int, WorkerState], factor: int) -> Tally:
+    """How safe units with rows are, and what each worker holds."""
+    return count_columns(Columns.of(known), states, factor)
+
+
+def count_columns(columns: Columns, states: Mapping[int, WorkerState], factor: int) -> Tally:
+    """As :func:`count`, of units that are columns already: only this is done anew when a worker changes its state."""
     reachable = {worker for worker, state in states.items() if state not in (WorkerState.SUSPECT, WorkerState.LOST)}
     staying = {worker for worker in reachable if states[worker] is not WorkerState.DRAINING}
     few = min(factor, len(staying))
-    wanted = {UnitKind.CHUNK: few, UnitKind.INDEX: few, UnitKind.FULL: len(staying)}
-    counts: dict[UnitKind, Counter[str]] = {kind: Counter() for kind in UnitKind}
-    risk: Counter[int] = Counter()
-    chunks: Counter[int] = Counter()
-    sizes: Counter[int] = Counter()
-    for unit in known:
-        if unit.bytes == 0:
-            continue
-        for worker in unit.workers:
-            sizes[worker] += unit.bytes
-            chunks[worker] += unit.kind is UnitKind.CHUNK
-        there = [worker for worker in unit.workers if worker in reachable]
-        secure = sum(worker in staying for worker in there)
-        tally = counts[unit.kind]
-        tally["bytes"] += unit.bytes
-        tally["total"] += 1
-        tally["lost"] += not there
-        tally["at_risk"] += len(there) == 1 and factor > 1
-        tally["under_replicated"] += secure < wanted[unit.kind]
-        tally["unmet"] += few < factor and secure < factor
-        if len(there) == 1:
-            risk[there[0]] += 1
-    return _Tally(
-        kinds={kind: UnitStatus.model_validate(dict(tally)) for kind, tally in counts.items()},
-        unmet=counts[UnitKind.CHUNK]["unmet"],
-        risk_by_worker=risk,
-        loads={worker: WorkerLoad(chunks[worker], size) for worker, size in sizes.items()},
+    bound = columns.bound(states)
+    here, stay = (columns.among(flags, bound) for flags in (reachable, staying))
+    there, secure = columns.per_unit(here), columns.per_unit(stay)
+    alone = columns.holder[here & (there == 1)[columns.unit]]
+    wanted = np.where(columns.kind == _KINDS.index(UnitKind.FULL), len(staying), few)
+    facts = {
+        "lost": there == 0,
+        "at_risk": (there == 1) & (factor > 1),
+        "under_replicated": secure < wanted,
+        "unmet": (secure < factor) & (few < factor),
+    }
+    kinds = {}
+    for number, kind in enumerate(_KINDS):
+        mine = columns.kind == number
+        counts = {name: int(np.count_nonzero(flags & mine)) for name, flags in facts.items() if name != "unmet"}
+        kinds[kind] = UnitStatus(total=int(mine.sum()), bytes=int(columns.bytes[mine].sum()), **counts)
+    chunk = columns.kind == _KINDS.index(UnitKind.CHUNK)
+    chunks = np.bincount(columns.holder[chunk[columns.unit]], minlength=bound)
+    sizes = np.bincount(columns.holder, columns.bytes[columns.unit], minlength=bound)
+    held = np.flatnonzero(np.bincount(columns.holder, minlength=bound)).tolist()
+    return Tally(
+        kinds=kinds,
+        unmet=int(np.count_nonzero(facts["unmet"] & chunk)),
+        risk_by_worker=Counter(dict(enumerate(np.bincount(alone, minlength=bound).tolist()))),
+        loads={worker: WorkerLoad(int(chunks[worker]), int(sizes[worker])) for worker in held},
     )
 
 

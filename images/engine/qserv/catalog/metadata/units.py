@@ -64,6 +64,17 @@ def every(connection: Connection) -> list[UnitRow]:
     return _units(connection)
 
 
+def written(connection: Connection, since: int = 0) -> list[UnitRow]:
+    """Units that changed after the version ``since``; of 0, all that ever had files or changed their workers."""
+    return _units(connection, schema.unit.c.changed > since)
+
+
+def count_written(connection: Connection) -> int:
+    """How many units :func:`written` knows."""
+    query = select(func.count()).select_from(schema.unit).where(schema.unit.c.changed > 0)
+    return int(connection.execute(query).scalar_one())
+
+
 def by_id(connection: Connection, identifiers: Iterable[int]) -> dict[int, UnitRow]:
     return {
         row.id: row
