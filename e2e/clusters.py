@@ -1,6 +1,7 @@
 """The Kubernetes that the tests run on: one given by ``KUBECONFIG``, one made with kind, or a one-machine lab.
 
-``KUBECONFIG``         any cluster of three or more nodes; ``QSERV_E2E_NODES=kind:<cluster>``: its nodes are kind's.
+``KUBECONFIG``         any cluster of three or more nodes that has the images and volumes; with
+                       ``QSERV_E2E_NODES=kind:<cluster>`` its nodes are kind's, are given both, and are hurt.
 ``QSERV_E2E_LAB``      the command line of a one-machine test cluster (``up``, ``down``, ``kill`` …).
 neither                a cluster of its own with kind, where a Docker engine answers.
 """
@@ -30,9 +31,12 @@ class Kubernetes:
 
 
 @contextmanager
-def given(kubeconfig: str) -> Iterator[Kubernetes]:
+def given(kubeconfig: str, archives: list[Path]) -> Iterator[Kubernetes]:
     how = os.environ.get("QSERV_E2E_NODES", "")
     nodes = KindNodes(how.removeprefix("kind:")) if how.startswith("kind:") else None
+    if nodes is not None:
+        for archive in archives:
+            nodes.load(archive)
     yield Kubernetes(Path(kubeconfig), nodes, "given")
 
 

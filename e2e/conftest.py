@@ -47,7 +47,7 @@ def kubernetes(archives: list[Path], tmp_path_factory: pytest.TempPathFactory) -
     lab = os.environ.get("QSERV_E2E_LAB")
     given = os.environ.get("KUBECONFIG")
     if given:
-        manager = clusters.given(given)
+        manager = clusters.given(given, archives)
     elif lab:
         os.environ["PATH"] = f"{clusters.tools(lab)}:{os.environ['PATH']}"
         manager = clusters.lab(lab, 6, DISKS, archives)
