@@ -115,7 +115,8 @@ class Repair:
             return
         found = plan(rows, sites, factor, _PLANNED - len(busy), frozenset(busy | self._failed.keys()))
         if not found.moves and not found.drops:
-            self._idle = seen
+            # with copies under way nothing is balanced: the last of them may end before this version was read
+            self._idle = None if busy else seen
             return
         by_worker: dict[int, list[int]] = defaultdict(list)
         for drop in found.drops:
