@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -135,10 +135,14 @@ def _count(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
     return Value(into.reduce(*first, argument), BIGINT)
 
 
+_ROWS_DIGITS = 12
+"""Digits by which a sum may be longer than what is summed: of more rows than there will be."""
+
+
 def _summed(value: Value) -> tuple[str, Type]:
     if value.kind is Kind.DOUBLE:
         return double(value), shown(value.type.scale)
-    return value.sql, decimal(27 if value.type.scale == 0 else 38, value.type.scale)
+    return value.sql, decimal(max(value.type.digits + _ROWS_DIGITS, 27 + value.type.scale), value.type.scale)
 
 
 def _sum(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
@@ -157,7 +161,9 @@ def _avg(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
         count = f"count(DISTINCT {into.key(_summed(number(rows.value(distinct[0])))[0])})"
     else:
         count = into.reduce(*_COUNT, _summed(number(rows.value(node.this)))[0])
-    return divided(total, Value(count, Type(Kind.INT, 20)))
+    mean = divided(total, Value(count, Type(Kind.INT, 20)))
+    # MariaDB divides once more where the mean is used as a DOUBLE, instead of taking the rounded exact one.
+    return mean if mean.kind is Kind.DOUBLE else replace(mean, real=f"({double(total)} / nullif({count}, 0))")
 
 
 def _extreme(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
@@ -168,8 +174,7 @@ def _extreme(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
         template = f"arg_{'min' if least else 'max'}({{0}}, qserv_fold({{0}}))"
     else:
         template = "min({0})" if least else "max({0})"
-    type_ = Type(value.kind, value.type.digits, value.type.scale, value.type.narrow)
-    return Value(into.reduce(f"{template}{{over}}", template, value.sql), type_)
+    return Value(into.reduce(f"{template}{{over}}", template, value.sql), value.type)
 
 
 def any_value(value: Value, into: Reduction) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from sqlglot import exp
@@ -9,6 +10,7 @@ from sqlglot import exp
 from qserv.sql.translate import Translator, handles
 from qserv.sql.values import (
     BIGINT,
+    BINARY,
     DIVISION_DIGITS,
     DOUBLE,
     INTEGERS,
@@ -59,6 +61,12 @@ def literal_number(written: str) -> Value:
     return Value(f"CAST('{written}' AS DECIMAL({digits},{scale}))", decimal(digits, scale), constant=float(written))
 
 
+@handles(exp.Introducer)
+def _introduced(translator: Translator, node: exp.Introducer) -> Value:
+    """``_utf8mb4'text'``: all text is Unicode here."""
+    return translator.value(node.expression)
+
+
 @handles(exp.Boolean)
 def _boolean(translator: Translator, node: exp.Boolean) -> Value:
     return Value("1" if node.this else "0", Type(Kind.INT, 1), constant=int(bool(node.this)))
@@ -73,25 +81,27 @@ def _null(translator: Translator, node: exp.Null) -> Value:
 def _hexadecimal(translator: Translator, node: exp.HexString) -> Value:
     digits = str(node.this)
     digits = digits if len(digits) % 2 == 0 else "0" + digits
-    return Value(f"unhex('{digits}')", Type(Kind.BINARY))
+    # As a number it is what its bytes are, highest first; of more than 64 bits MySQL takes the lowest.
+    return Value(f"unhex('{digits}')", BINARY, constant=int(digits or "0", 16) & _UBIGINT_MAX)
 
 
 @handles(exp.BitString)
 def _bits(translator: Translator, node: exp.BitString) -> Value:
-    return Value(str(int(str(node.this), 2)), UBIGINT, constant=int(str(node.this), 2))
+    whole = int(str(node.this), 2)
+    digits = f"{whole:0{-(-len(str(node.this)) // 8) * 2}x}"
+    return Value(f"unhex('{digits}')", BINARY, constant=whole & _UBIGINT_MAX)
 
 
 @handles(exp.Neg)
 def _negative(translator: Translator, node: exp.Neg) -> Value:
-    value = translator.value(node.this)
+    value = number(translator.value(node.this))
     if value.constant is not None and isinstance(value.constant, int | float):
         type_ = Type(Kind.INT, value.type.digits) if value.kind is Kind.UINT else value.type
         sql = f"(-{value.sql})" if value.kind is not Kind.UINT else f"CAST(-{value.constant} AS BIGINT)"
         return Value(sql, type_, constant=-value.constant)
-    found = number(value)
-    if found.kind is Kind.UINT:
-        return Value(f"CAST(-CAST({found.sql} AS HUGEINT) AS BIGINT)", BIGINT)
-    return Value(f"(-{widest(found)})", found.type if found.kind is not Kind.INT else BIGINT)
+    if value.kind is Kind.UINT:
+        return Value(f"CAST(-CAST({value.sql} AS HUGEINT) AS BIGINT)", BIGINT)
+    return Value(f"(-{widest(value)})", replace(value.type, narrow=False) if value.kind is not Kind.INT else BIGINT)
 
 
 def _interval(translator: Translator, node: exp.Expr) -> bool:
@@ -114,7 +124,8 @@ def _add(translator: Translator, node: exp.Binary) -> Value:
     if Kind.DECIMAL in (left.kind, right.kind):
         scale = max(left.type.scale, right.type.scale)
         whole = max(left.type.digits - left.type.scale, right.type.digits - right.type.scale)
-        return Value(f"({exact(left)} {sign} {exact(right)})", decimal(whole + scale + 1, scale))
+        sql = f"({exact(left)} {sign} {exact(right)})"
+        return Value(sql, decimal(whole + scale + 1, scale), inner=max(left.decimals, right.decimals))
     return _integers(left, right, sign)
 
 
@@ -132,9 +143,11 @@ def _multiply(translator: Translator, node: exp.Mul) -> Value:
         return Value(f"({double(left)} * {double(right)})", shown(max(left.type.scale, right.type.scale)))
     if Kind.DECIMAL in (left.kind, right.kind):
         scale = left.type.scale + right.type.scale
-        if scale > 30:
+        inner = left.decimals + right.decimals
+        if inner > 30:
             return Value(f"({double(left)} * {double(right)})", DOUBLE)
-        return Value(f"({exact(left)} * {exact(right)})", decimal(left.type.digits + right.type.digits, scale))
+        sql = f"({exact(left)} * {exact(right)})"
+        return Value(sql, decimal(left.type.digits + right.type.digits, scale), inner=inner)
     return _integers(left, right, "*")
 
 
@@ -150,20 +163,24 @@ def divided(left: Value, right: Value) -> Value:
         return Value(f"({double(left)} / nullif({double(right)}, 0))", type_)
     scale = left.type.scale + DIVISION_DIGITS
     type_ = decimal(left.type.digits + DIVISION_DIGITS, scale)
+    extra = left.decimals - left.type.scale
     inner = 9 * -(-(left.type.scale + right.type.scale + DIVISION_DIGITS) // 9)
-    shift = inner + right.type.scale - left.type.scale
-    if left.type.digits + shift > MAX_DIGITS or inner > 27:
+    if left.type.digits + extra + inner + right.decimals - left.decimals > MAX_DIGITS:
+        inner = scale + 1  # the digit by which the last one that is shown is rounded
+    shift = inner + right.decimals - left.decimals
+    if left.type.digits + extra + shift > MAX_DIGITS or inner > 27 or shift < 0:
         return Value(f"CAST({double(left)} / nullif({double(right)}, 0) AS {type_.duckdb})", type_)
     above, below = _unscaled(left), _unscaled(right)
     unit = f"0.{1:0{inner}d}"
     quotient = f"(({above} * {10**shift}::HUGEINT) // nullif({below}, 0))"
-    return Value(f"(CAST({quotient} AS DECIMAL(38,0)) * CAST('{unit}' AS DECIMAL({inner},{inner})))", type_)
+    sql = f"(CAST({quotient} AS DECIMAL(38,0)) * CAST('{unit}' AS DECIMAL({inner},{inner})))"
+    return Value(sql, type_, inner=inner)
 
 
 def _unscaled(value: Value) -> str:
-    if value.type.scale == 0:
+    if value.decimals == 0:
         return f"CAST({value.sql} AS HUGEINT)"
-    return f"CAST({exact(value)} * {10**value.type.scale} AS HUGEINT)"
+    return f"CAST({exact(value)} * {10**value.decimals} AS HUGEINT)"
 
 
 @handles(exp.IntDiv)

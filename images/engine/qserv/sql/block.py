@@ -19,7 +19,7 @@ from qserv.sql.scope import Scope
 from qserv.sql.source import Condition
 from qserv.sql.tail import OrderKey, Tail, limit_of
 from qserv.sql.translate import Translator
-from qserv.sql.values import INT, Kind, Type, Value, boolean, finished, key
+from qserv.sql.values import INT, Kind, Type, Value, boolean, key, shown_value
 
 if TYPE_CHECKING:
     from qserv.sql.planner import Planner
@@ -196,8 +196,8 @@ class Block:
     def _write_plain(self) -> Written:
         if self.having is not None:
             value = self._row_translator("having clause").value(self.having)
-            self.source.where.append(Condition(self.having, boolean(value), frozenset(self.source.relations)))
-        values = [finished(self._row_item(item)) for item in self.items]
+            self.source.where.append(Condition(None, boolean(value), frozenset(self.source.relations)))
+        values = [shown_value(self._row_item(item)) for item in self.items]
         keys: list[OrderKey] = []
         extra: list[str] = []
         for each in self.order:
@@ -243,7 +243,7 @@ class Block:
 
     def _write_grouped(self) -> Written:
         names = [self._group_key(node) for node in self.group]
-        values = [finished(self._grouped_item(item)) for item in self.items]
+        values = [shown_value(self._grouped_item(item)) for item in self.items]
         keys: list[OrderKey] = []
         extra: list[str] = []
         for each in self.order:

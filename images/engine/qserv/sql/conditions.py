@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlglot import exp
 
 from qserv.catalog.errors import Unsupported
@@ -83,6 +85,8 @@ def _nullif(translator: Translator, node: exp.Nullif) -> Value:
 def _extreme(translator: Translator, node: exp.Func) -> Value:
     found = translator.values([node.this, *node.expressions])
     type_ = common([value.type for value in found])
+    if {value.kind for value in found} != {Kind.DOUBLE}:
+        type_ = replace(type_, narrow=False)
     parts = [coerced(value, type_) for value in found]
     nulls = " OR ".join(f"{part} IS NULL" for part in parts)
     if type_.kind is Kind.TEXT:

@@ -33,12 +33,13 @@ class Files:
 def from_where(found: From, read: Callable[[Relation], str], extra: list[str]) -> str:
     """FROM and WHERE; ``read`` gives what each relation reads, ``extra`` are further predicates."""
     text = ""
-    for source in found.sources:
-        item = f"{read(source.relation)} AS {source.relation.sql_name}"
+    for group in found.groups():
+        item = " CROSS JOIN ".join(f"{read(source.relation)} AS {source.relation.sql_name}" for source in group)
         if not text:
             text = f" FROM {item}"
-        elif source.join == "LEFT":
-            on = " AND ".join(condition.sql for condition in source.on) or "true"
+        elif group[0].join == "LEFT":
+            item = f"({item})" if len(group) > 1 else item
+            on = " AND ".join(condition.sql for source in group for condition in source.on) or "true"
             text += f" LEFT JOIN {item} ON {on}"
         else:
             text += f" CROSS JOIN {item}"

@@ -29,6 +29,16 @@ def terms(node: exp.Expr | None) -> list[exp.Expr]:
     return [node]
 
 
+def _in_parentheses(node: exp.Expr) -> bool:
+    """Whether an item of FROM is a table or a join in parentheses, rather than a query."""
+    if not isinstance(node, exp.Subquery | exp.Paren) or node.alias:
+        return False
+    inner = node.this
+    return isinstance(inner, exp.Table) or (
+        isinstance(inner, exp.Subquery) and (bool(inner.alias) or _in_parentheses(inner))
+    )
+
+
 class FromReader:
     """Fills a scope and a :class:`From` from the FROM of one block."""
 
@@ -36,6 +46,7 @@ class FromReader:
         self.planner = planner
         self.scope = scope
         self.found = From()
+        self._leader: Source | None = None  # the LEFT one whose join in parentheses is being read
 
     def read(self, select: exp.Select) -> From:
         start = select.args.get("from_") or select.args.get("from")
@@ -81,17 +92,22 @@ class FromReader:
             "STRAIGHT_JOIN",
         ):
             raise Unsupported(f"{side} {kind} JOIN is not supported")
+        leader = self._leader
+        if leader is not None and side:
+            raise Unsupported("an outer join in parentheses after LEFT JOIN is not supported: write a derived table")
         known = list(self.scope.relations)
         first = len(self.found.sources)
-        self._item(join.this, side or "INNER")
+        self._item(join.this, "WITH" if leader is not None else side or "INNER")
         added = self.found.sources[first:]
-        shared = self._shared(join, known)
-        conditions = [self._using(column, known) for column in shared]
+        right = [source.relation for source in added]
+        conditions = [self._using(column, known, right) for column in self._shared(join, known, right)]
         conditions += [self.condition(term, "on clause") for term in terms(join.args.get("on"))]
-        if not side:
+        if leader is not None:
+            leader.on += conditions
+        elif not side:
             self.found.where += conditions
         elif side == "LEFT":
-            added[-1].on += conditions
+            added[0].on += conditions
         else:
             self._turn_round(conditions)
 
@@ -105,16 +121,17 @@ class FromReader:
         left.relation.optional, right.relation.optional = True, False
         left.on = conditions
 
-    def _shared(self, join: exp.Join, known: list[Relation]) -> list[str]:
+    def _shared(self, join: exp.Join, known: list[Relation], right: list[Relation]) -> list[str]:
         using = [each.name for each in join.args.get("using") or []]
         if str(join.args.get("method") or "").upper() != "NATURAL":
             return using
         before = {folded for relation in known for folded in relation.columns}
-        return [declared for folded, (declared, _) in self.scope.relations[-1].columns.items() if folded in before]
+        new = {folded: declared for relation in right for folded, (declared, _) in relation.columns.items()}
+        return [declared for folded, declared in new.items() if folded in before]
 
-    def _using(self, column: str, known: list[Relation]) -> Condition:
+    def _using(self, column: str, known: list[Relation], added: list[Relation]) -> Condition:
         folded = column.casefold()
-        right = self.scope.relations[-1].column(column)
+        right = next((found for relation in added if (found := relation.column(column)) is not None), None)
         left = None
         if folded in self.scope.merged:
             left = self.scope.merged[folded][1]
@@ -131,17 +148,28 @@ class FromReader:
         return condition
 
     def _item(self, node: exp.Expr, join: str) -> None:
+        if _in_parentheses(node):
+            return self._joined(node.this, join)
         if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
             alias = node.args.get("alias")
             names = tuple(each.name for each in alias.args.get("columns") or []) if alias is not None else ()
             return self._derived(self.planner.query(node.this, None), node.alias, join, names)
         if isinstance(node, exp.Table) and not isinstance(node.this, exp.Func):
-            if node.args.get("joins"):
-                raise Unsupported("joins in parentheses are not supported: write them one after another")
             return self._table(node, join)
-        if isinstance(node, exp.Paren | exp.Subquery) and isinstance(node.this, exp.Table):
-            return self._item(node.this, join)
         raise Unsupported(f"{node.sql(dialect='mysql')[:80]!r} cannot stand in FROM: name a table or a derived table")
+
+    def _joined(self, node: exp.Expr, join: str) -> None:
+        """A join in parentheses: as if without them, but that LEFT JOIN keeps or loses its rows as a whole."""
+        first = len(self.found.sources)
+        self._item(node, join)
+        before = self._leader
+        if join == "LEFT":
+            self._leader = self.found.sources[first]
+        try:
+            for each in node.args.get("joins") or []:
+                self._join(each)
+        finally:
+            self._leader = before
 
     def _table(self, node: exp.Table, join: str) -> None:
         if node.args.get("catalog") or node.args.get("version") or node.args.get("partition"):
@@ -155,7 +183,7 @@ class FromReader:
             return self._derived(rows, node.alias or node.name, join, shared.columns)
         table = self.planner.table(node)
         relation = Relation.of_table(table, node.alias or table.name, self.planner.fresh(), self.planner.record)
-        relation.optional = join == "LEFT"
+        relation.optional = join in ("LEFT", "WITH")
         self.scope.add(relation)
         self.found.sources.append(Source(relation, join))
         return None
@@ -172,6 +200,6 @@ class FromReader:
                 raise Unsupported(f"Duplicate column name '{shown}' in the derived table {alias!r}")
             value = Value(f"{relation.sql_name}.{name(f'c{index}')}", type_, (relation, f"c{index}"))
             relation.columns[shown.casefold()] = (shown, value)
-        relation.optional = join == "LEFT"
+        relation.optional = join in ("LEFT", "WITH")
         self.scope.add(relation)
         self.found.sources.append(Source(relation, join, sql=rows.sql))

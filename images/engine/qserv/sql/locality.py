@@ -51,7 +51,11 @@ class _Edge:
     first: Relation
     second: Relation
     satellite: bool
-    owner: Relation | None  # of a LEFT JOIN's condition: the relation that it may place
+    owners: frozenset[Relation]  # of a LEFT JOIN's condition: the relations that it may place; of others: none
+
+    @property
+    def allowed(self) -> bool:
+        return not self.owners or self.second in self.owners
 
 
 def layout(found: From, nears: list[Near]) -> Layout | None:
@@ -79,7 +83,7 @@ def _replicated_first(found: From) -> bool:
     kept = False
     for source in found.sources:
         table = source.relation.table
-        if source.join == "LEFT" and kept and table is not None and table.partitioned:
+        if source.join in ("LEFT", "WITH") and kept and table is not None and table.partitioned:
             return not any(
                 each.relation.table and each.relation.table.partitioned and each.join == "INNER"
                 for each in found.sources
@@ -89,14 +93,14 @@ def _replicated_first(found: From) -> bool:
 
 
 def _edges(found: From) -> list[_Edge]:
-    edges = [edge for condition in found.where for edge in _edge(condition, None)]
-    for source in found.sources:
-        owner = source.relation if source.join == "LEFT" else None
-        edges += [edge for condition in source.on for edge in _edge(condition, owner)]
+    edges = [edge for condition in found.where for edge in _edge(condition, frozenset())]
+    for group in found.groups():
+        owners = frozenset(source.relation for source in group if group[0].join == "LEFT")
+        edges += [edge for source in group for condition in source.on for edge in _edge(condition, owners)]
     return edges
 
 
-def _edge(condition: Condition, owner: Relation | None) -> list[_Edge]:
+def _edge(condition: Condition, owners: frozenset[Relation]) -> list[_Edge]:
     if condition.equal is None:
         return []
     (left, left_column), (right, right_column) = condition.equal
@@ -106,12 +110,12 @@ def _edge(condition: Condition, owner: Relation | None) -> list[_Edge]:
     if first is None or second is None or first[0] != second[0]:
         return []
     if first[1] and second[1]:
-        return [_Edge(left, right, False, owner), _Edge(right, left, False, owner)]
+        return [_Edge(left, right, False, owners), _Edge(right, left, False, owners)]
     edges = []
     if not first[1] and right.table.kind is TableKind.DIRECTOR:
-        edges.append(_Edge(left, right, True, owner))
+        edges.append(_Edge(left, right, True, owners))
     if not second[1] and left.table.kind is TableKind.DIRECTOR:
-        edges.append(_Edge(right, left, True, owner))
+        edges.append(_Edge(right, left, True, owners))
     return edges
 
 
@@ -124,13 +128,11 @@ def _grow(start: Relation, wanted: list[Relation], edges: list[_Edge], nears: li
         grown = False
         for edge in edges:
             placed = edge.second in found.home or edge.second in found.satellites
-            allowed = edge.owner is edge.second if edge.owner is not None else True
-            if edge.first in found.home and not placed and not edge.satellite and allowed:
+            if edge.first in found.home and not placed and not edge.satellite and edge.allowed:
                 found.home.append(edge.second)
                 grown = True
     for edge in edges:
-        allowed = edge.owner is edge.second if edge.owner is not None else True
-        if edge.satellite and allowed and edge.first in found.home and not _placed(found, edge.second):
+        if edge.satellite and edge.allowed and edge.first in found.home and not _placed(found, edge.second):
             found.satellites[edge.second] = edge.first
     for near in nears:
         if near.everywhere:

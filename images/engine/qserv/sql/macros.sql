@@ -54,8 +54,9 @@ CREATE OR REPLACE MACRO qserv_distinct_texts(l) AS
         lambda d: list_transform([list_transform(d, lambda w: qserv_fold(w))],
             lambda f: list_filter(d, lambda v, i: list_position(f, f[i]) = i))[1])[1];
 
--- A DOUBLE that MySQL could hold; it has neither infinities nor NaN.
-CREATE OR REPLACE MACRO qserv_finite(x) AS CASE WHEN isfinite(x) THEN x END;
+-- MySQL has neither infinities nor NaN: such a DOUBLE is out of range, an error that the text that cannot be converted tells.
+CREATE OR REPLACE MACRO qserv_in_range(x) AS
+    CASE WHEN NOT isfinite(x) THEN CAST('DOUBLE out of range: ' || CAST(x AS VARCHAR) AS DOUBLE) ELSE x END;
 
 CREATE OR REPLACE MACRO qserv_round(x, n) AS
     CASE WHEN n >= 0 THEN CASE WHEN abs(x) * pow(10, n) >= 4503599627370496 THEN x

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
+_HINT = re.compile(r"/\*\+.*?\*/", re.DOTALL)
 _OPENING = (TokenType.L_PAREN, TokenType.L_BRACKET)
 _CLOSING = (TokenType.R_PAREN, TokenType.R_BRACKET)
 _ENDING = frozenset(
@@ -55,6 +57,7 @@ class Names:
     def of_text(cls, statement: str) -> Names:
         """Of every SELECT in a statement."""
         found = cls()
+        statement = _HINT.sub(lambda hint: " " * len(hint[0]), statement)
         try:
             tokens = sqlglot.tokenize(statement, read="mysql")
         except sqlglot.errors.SqlglotError:
@@ -80,6 +83,7 @@ class Names:
 
 
 def _named(node: exp.Expr, text: str) -> str:
+    node = node.unnest() if isinstance(node.unnest(), exp.Column) else node
     if isinstance(node, exp.Column):
         return str(node.name)
     if isinstance(node, exp.Literal) and node.is_string:

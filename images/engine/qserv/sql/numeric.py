@@ -93,13 +93,13 @@ def _pi(translator: Translator, node: exp.Pi) -> Value:
 @handles(exp.Pow)
 def _power(translator: Translator, node: exp.Pow) -> Value:
     base, exponent = double(translator.value(node.this)), double(translator.value(node.expression))
-    return Value(f"qserv_finite(pow({base}, {exponent}))", DOUBLE)
+    return Value(f"qserv_in_range(pow({base}, {exponent}))", DOUBLE)
 
 
 @handles(exp.Abs)
 def _abs(translator: Translator, node: exp.Abs) -> Value:
     value = number(translator.value(node.this))
-    return Value(f"abs({widest(value)})", Type(value.kind, value.type.digits, value.type.scale))
+    return Value(f"abs({widest(value)})", Type(value.kind, value.type.digits, value.type.scale), inner=value.inner)
 
 
 @handles(exp.Sign)
@@ -136,7 +136,7 @@ def _round(translator: Translator, node: exp.Func) -> Value:
 
 
 def _exact_round(value: Value, places: int, name: str) -> Value:
-    scale = max(0, min(places, value.type.scale))
+    scale = max(0, min(places, value.decimals))
     if value.kind in INTEGERS and places >= 0:
         return Value(widest(value), Type(value.kind, value.type.digits))
     type_ = (

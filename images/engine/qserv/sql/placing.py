@@ -136,9 +136,9 @@ class Placing:
 
     def _pushable(self, relation: Relation) -> list[Condition]:
         """The conditions that may be tried before the relation is joined."""
-        for source in self.found.sources:
-            if source.relation is relation and source.join == "LEFT":
-                return source.on
+        for group in self.found.groups():
+            if group[0].join == "LEFT" and any(source.relation is relation for source in group):
+                return [condition for source in group for condition in source.on]
         return self.found.where
 
 

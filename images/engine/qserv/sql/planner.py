@@ -28,7 +28,7 @@ from qserv.sql.placing import Placing
 from qserv.sql.plan import Leaf, Plan
 from qserv.sql.rows import CommonTable, Rows, converted, refers_to_itself
 from qserv.sql.scope import Relation, Scope
-from qserv.sql.union import union
+from qserv.sql.union import ended, union
 
 TRANSLATIONS = (arithmetic, comparisons, conditions, numeric, strings, dates, sky, windows)
 """The modules that register translations of nodes and functions."""
@@ -157,9 +157,10 @@ class Planner:
     def query(self, node: exp.Expr, parent: Scope | None) -> Rows:
         """Plan a query: adds its leaves, answers what the czar runs over them."""
         if isinstance(node, exp.Subquery):
-            if any(node.args.get(part) for part in ("limit", "order", "offset", "with_", "with")):
-                raise Unsupported("ORDER BY and LIMIT after a query in parentheses are not supported")
-            return self.query(node.this, parent)
+            if node.args.get("with_") or node.args.get("with"):
+                raise Unsupported("WITH before a query in parentheses is not supported: write it inside")
+            rows = self.query(node.this, parent)
+            return ended(rows, node) if any(node.args.get(part) for part in ("limit", "order", "offset")) else rows
         with_ = node.args.get("with_") or node.args.get("with")
         length = len(self._common)
         if with_ is not None:

@@ -33,11 +33,12 @@ class Condition:
 class Source:
     """A relation in FROM, how it is joined to those before it, and the conditions of its ON.
 
+    ``WITH``: by an inner join in parentheses with the LEFT one before it, whose ON then holds the conditions of all.
     ``sql`` is what a derived table reads (a statement over leaves); None for tables.
     """
 
     relation: Relation
-    join: str = "INNER"  # INNER | LEFT | RIGHT
+    join: str = "INNER"  # INNER | LEFT | RIGHT | WITH
     on: list[Condition] = field(default_factory=list)
     sql: str | None = None
 
@@ -48,6 +49,16 @@ class From:
 
     sources: list[Source] = field(default_factory=list)
     where: list[Condition] = field(default_factory=list)
+
+    def groups(self) -> list[list[Source]]:
+        """The sources, those of a LEFT JOIN with a join in parentheses together."""
+        found: list[list[Source]] = []
+        for source in self.sources:
+            if source.join == "WITH":
+                found[-1].append(source)
+            else:
+                found.append([source])
+        return found
 
     @property
     def relations(self) -> list[Relation]:

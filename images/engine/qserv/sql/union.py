@@ -36,6 +36,14 @@ def union(planner: Planner, node: exp.SetOperation, parent: Scope | None) -> Row
     return Rows(tail.over(f"({combined})"), columns, bool(ordered))
 
 
+def ended(rows: Rows, node: exp.Subquery) -> Rows:
+    """A query in parentheses with the ORDER BY and LIMIT that follow them."""
+    names, types = [shown for shown, _ in rows.columns], [type_ for _, type_ in rows.columns]
+    ordered = _order(node, names, [type_.kind for type_ in types])
+    tail = Tail(len(types), tuple(OrderKey(*each) for each in ordered), (), 0, False, limit_of(node))
+    return Rows(tail.over(f"({rows.sql})"), rows.columns, bool(ordered))
+
+
 def _combined(node: exp.SetOperation, left: str, right: str, types: list[Type]) -> str:
     if isinstance(node, exp.Union):
         return f"({left}) UNION ALL ({right})"
@@ -52,7 +60,7 @@ def _combined(node: exp.SetOperation, left: str, right: str, types: list[Type]) 
     return f"SELECT {shown} FROM ({left}) AS l WHERE {where} GROUP BY {', '.join(keys('l'))}"
 
 
-def _order(node: exp.SetOperation, names: list[str], kinds: list[Kind]) -> list[tuple[str, bool]]:
+def _order(node: exp.Query, names: list[str], kinds: list[Kind]) -> list[tuple[str, bool]]:
     """ORDER BY of a set operation: names or ordinals of its columns."""
     found = []
     folded = [name.casefold() for name in names]

@@ -48,18 +48,22 @@ class Type:
     MySQL shows, as of ROUND(x, 2), or ``ALL_DECIMALS``.
 
     ``narrow``: the DuckDB type is smaller than the kind's widest (BIGINT, UBIGINT, DOUBLE), so arithmetic must widen.
+    ``bits``: the length of a BIT column, which a client is sent as bytes; 0 of all else.
     """
 
     kind: Kind
     digits: int = 0
     scale: int = 0
     narrow: bool = False
+    bits: int = 0
 
     @property
     def duckdb(self) -> str:
         """The DuckDB type of a finished value."""
         if self.kind is Kind.DECIMAL:
             return f"DECIMAL({MAX_DIGITS},{self.scale})"
+        if self.kind is Kind.DOUBLE and self.narrow:
+            return "FLOAT"
         return _DUCKDB[self.kind]
 
 
@@ -120,7 +124,7 @@ def column_type(declared: SqlType) -> Type:
     others = {
         Base.FLOAT: Type(Kind.DOUBLE, scale=ALL_DECIMALS, narrow=True),
         Base.DOUBLE: DOUBLE,
-        Base.BIT: UBIGINT,
+        Base.BIT: replace(UBIGINT, bits=declared.length or 1),
         Base.DATE: DATE,
         Base.TIME: TIME,
         Base.DATETIME: DATETIME,
@@ -133,13 +137,22 @@ def column_type(declared: SqlType) -> Type:
 class Value:
     """DuckDB SQL of an expression, and MySQL's type of it.
 
-    ``origin`` is the relation and column that the value is, unchanged. ``constant`` is a literal's value.
+    ``origin`` is the relation and column that the value is, unchanged. ``constant`` is a literal's value. ``real`` is
+    the SQL of an exact number as DOUBLE, where MySQL computes that apart, as it does AVG. ``inner`` are the decimals of
+    a quotient: MySQL computes to more of them than it shows.
     """
 
     sql: str
     type: Type
     origin: tuple[Relation, str] | None = None
     constant: int | float | str | None = None
+    real: str | None = None
+    inner: int = 0
+
+    @property
+    def decimals(self) -> int:
+        """Of an exact number: the scale that it is computed to."""
+        return max(self.type.scale, self.inner)
 
     @property
     def kind(self) -> Kind:
@@ -175,6 +188,8 @@ def number(value: Value) -> Value:
     kind = value.kind
     if kind is Kind.BOOL:
         return Value(f"CAST({value.sql} AS BIGINT)", BIGINT)
+    if kind is Kind.BINARY and isinstance(value.constant, int):
+        return Value(str(value.constant), UBIGINT, constant=value.constant)
     if kind in STRINGS:
         text = f"decode({value.sql})" if kind is Kind.BINARY else value.sql
         return Value(f"qserv_number({text})", DOUBLE)
@@ -194,7 +209,7 @@ def widest(value: Value) -> str:
     found = number(value)
     if found.kind is Kind.DECIMAL or (not found.type.narrow and found.constant is None):
         return found.sql
-    return f"CAST({found.sql} AS {found.type.duckdb})"
+    return f"CAST({found.sql} AS {_DUCKDB[found.kind]})"
 
 
 def double(value: Value) -> str:
@@ -202,15 +217,17 @@ def double(value: Value) -> str:
     found = number(value)
     if found.kind is Kind.DOUBLE and not found.type.narrow:
         return found.sql
+    if found.real is not None:
+        return found.real
     if isinstance(found.constant, int | float):
         return f"{float(found.constant)!r}" if "e" in f"{float(found.constant)!r}" else f"{float(found.constant)!r}e0"
     return f"CAST({found.sql} AS DOUBLE)"
 
 
 def exact(value: Value) -> str:
-    """An exact number as DECIMAL of full width."""
+    """An exact number as DECIMAL of full width, with all the decimals that it is computed to."""
     found = number(value)
-    return f"CAST({found.sql} AS DECIMAL({MAX_DIGITS},{found.type.scale}))"
+    return f"CAST({found.sql} AS DECIMAL({MAX_DIGITS},{found.decimals}))"
 
 
 def integer(value: Value) -> str:
@@ -250,6 +267,14 @@ def finished(value: Value) -> Value:
     return value
 
 
+def shown_value(value: Value) -> Value:
+    """The value as a column of a result; a DOUBLE that was computed and is infinite is an error."""
+    found = finished(value)
+    if found.kind is not Kind.DOUBLE or found.type.narrow or value.origin is not None or value.constant is not None:
+        return found
+    return Value(f"qserv_in_range({found.sql})", found.type)
+
+
 def key(value: Value) -> str:
     """What equals where MySQL's values are equal, and sorts as they sort: strings without case, accents, padding."""
     if value.kind is Kind.TEXT:
@@ -264,18 +289,34 @@ def common(types: list[Type]) -> Type:
         return NULL
     kinds = {type_.kind for type_ in found}
     if len(kinds) == 1 and kinds != {Kind.DECIMAL}:
-        kind = kinds.pop()
-        return Type(kind, max(t.digits for t in found), max(t.scale for t in found)) if kind is not Kind.BOOL else INT
+        return _alike(found)
     if kinds <= INTEGERS:
         return BIGINT if Kind.UINT not in kinds else (decimal(20, 0) if Kind.INT in kinds else UBIGINT)
     if kinds <= EXACT:
         scale = max(type_.scale for type_ in found)
         return decimal(max(type_.digits - type_.scale for type_ in found) + scale, scale)
     if kinds <= EXACT | {Kind.DOUBLE}:
-        return shown(max(type_.scale for type_ in found))
+        return replace(shown(max(type_.scale for type_ in found)), narrow=all(_fits_float(type_) for type_ in found))
     if kinds <= {Kind.DATE, Kind.DATETIME}:
         return DATETIME
     return BINARY if Kind.BINARY in kinds else TEXT
+
+
+def _alike(found: list[Type]) -> Type:
+    """The common type of types of one kind, which is not DECIMAL."""
+    first = found[0]
+    if first.kind is Kind.BOOL:
+        return INT
+    narrow = first.kind is Kind.DOUBLE and all(type_.narrow for type_ in found)
+    bits = first.bits if all(type_.bits == first.bits for type_ in found) else 0
+    return Type(first.kind, max(t.digits for t in found), max(t.scale for t in found), narrow, bits)
+
+
+def _fits_float(type_: Type) -> bool:
+    """Whether MySQL keeps the type beside a FLOAT as FLOAT: FLOAT itself, and columns of integers up to SMALLINT."""
+    return type_.narrow and (
+        type_.kind is Kind.DOUBLE or (type_.kind in INTEGERS and type_.digits <= _DIGITS[Base.SMALLINT])
+    )
 
 
 def coerced(value: Value, type_: Type) -> str:
@@ -287,5 +328,7 @@ def coerced(value: Value, type_: Type) -> str:
     if type_.kind is Kind.BINARY:
         return value.sql if value.kind is Kind.BINARY else f"encode({text(value)})"
     if type_.kind is Kind.DOUBLE:
-        return f"CAST({number(value).sql} AS DOUBLE)"
+        return f"CAST({number(value).sql} AS FLOAT)" if type_.narrow else double(value)
+    if type_.kind is Kind.DECIMAL and value.kind in EXACT:
+        return f"CAST({number(value).sql} AS {type_.duckdb})"
     return f"CAST({finished(value).sql} AS {type_.duckdb})"

@@ -89,6 +89,22 @@ def test_an_overflow_is_an_error(world: World) -> None:
         world.ask("SELECT 9223372036854775807 + flags FROM Object WHERE flags > 0", "synth")
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1e308 * 10",
+        "SELECT POW(10, 400)",
+        "SELECT gFlux * 1e308 FROM Object WHERE gFlux > 10",
+        "SELECT SUM(gFlux * 1e304) FROM Object",
+    ],
+)
+def test_there_is_no_infinity(world: World, theirs: Connection, sql: str) -> None:
+    with pytest.raises((OperationalError, DataError), match="out of range"):
+        ask(theirs, sql, "synth")
+    with pytest.raises(duckdb.ConversionException, match="out of range"):
+        world.ask(sql, "synth")
+
+
 def test_a_restriction_keeps_all_rows(world: World) -> None:
     """Asking few chunks gives what asking all of them gives."""
     few = world.ask("SELECT objectId FROM Object WHERE qserv_areaspec_circle(267.5, -29.5, 0.4)", "synth")

@@ -107,3 +107,15 @@ SELECT objectId, FLOOR(gFlux) / 7 AS a, ROUND(gFlux, 1) / detections AS b, ROUND
 
 -- totals of such doubles
 SELECT AVG(ROUND(gFlux, 0)) AS a, SUM(FLOOR(gFlux) / 7) AS b, MAX(ROUND(ra, 2)) / 3 AS c, STD(ROUND(ra, 1)) AS d, AVG(ROUND(ra, -1)) AS e, AVG(ra) AS f, CONCAT(ROUND(MAX(FLOOR(ra) / 7), 3)) AS g, AVG(CEIL(gFlux)) + 0.5 AS h FROM Object;
+
+-- hexadecimal and binary numbers
+SELECT objectId, flags & 0x10, 0x10 + 0, 0x10, 0x41 = 'A', 0x10 | 1, hits & 0xFF, b'101' + 0, b'101', 0b11 | 4 FROM Object WHERE flags = 0x10;
+
+-- quotients keep more digits inside than they show
+SELECT objectId, COALESCE(detections / 7, 0.123456789), IF(1, detections / 7, 1e0), (1 / 3) * 3, ROUND(1 / 3, 8) FROM Object WHERE decl > 89;
+
+-- means as decimals and as doubles
+SELECT AVG(score), AVG(score) * 1e0, AVG(detections) + 0e0, SUM(score) / COUNT(*), AVG(hits), SUM(hits) FROM Object;
+
+-- FLOAT stays FLOAT in conditions
+SELECT objectId, IF(1, rMag, rMag), COALESCE(rMag, 0), COALESCE(rMag, 1.5), COALESCE(rMag, parity), LEAST(rMag, 99), GREATEST(rMag, rMag), -rMag, ABS(rMag) FROM Object WHERE rMag IS NOT NULL;

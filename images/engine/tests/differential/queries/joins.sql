@@ -105,3 +105,27 @@ SELECT COUNT(*) FROM Object o JOIN hip.Star h ON h.hip = o.detections;
 
 -- children joined on something else
 SELECT COUNT(*) FROM Source s JOIN ForcedSource f ON s.filterId = f.filterId WHERE s.sourceId < 5000000030 AND f.forcedId < 5000000400;
+
+-- a join in parentheses first
+SELECT COUNT(*), AVG(f.wavelength) FROM (Object o JOIN Source s ON o.objectId = s.objectId) JOIN Filter f ON f.filterId = s.filterId;
+
+-- a join in parentheses second
+SELECT COUNT(*) FROM Object o JOIN (Source s JOIN Filter f ON f.filterId = s.filterId) ON o.objectId = s.objectId;
+
+-- tables in parentheses
+SELECT COUNT(*) FROM (Object o, Filter f) WHERE f.filterId = o.detections;
+
+-- a left join with a join in parentheses
+SELECT COUNT(*), COUNT(s.sourceId), COUNT(f.forcedId) FROM Object o LEFT JOIN (Source s JOIN ForcedSource f ON f.objectId = s.objectId AND s.filterId = f.filterId) ON o.objectId = s.objectId AND s.psfFlux > 500;
+
+-- a left join with a match and its second director
+SELECT COUNT(*), COUNT(g.mag), COUNT(m.rank) FROM Object o LEFT JOIN (ObjectStar m JOIN gaia.Star g ON m.source_id = g.source_id) ON o.objectId = m.objectId AND g.mag < 12;
+
+-- a replicated table before a left join in parentheses
+SELECT f.name, COUNT(o.objectId) FROM Filter f LEFT JOIN (Source s JOIN Object o ON o.objectId = s.objectId) ON f.filterId = s.filterId AND o.decl > 85 GROUP BY f.name;
+
+-- a left join in parentheses inside of a join
+SELECT COUNT(*) FROM Object a JOIN (Object b LEFT JOIN Source s ON s.objectId = b.objectId) ON a.objectId = b.objectId;
+
+-- USING over a join in parentheses
+SELECT COUNT(*) FROM (SELECT objectId FROM Object WHERE decl > 80) t JOIN (Source s NATURAL JOIN Filter f) USING (objectId);

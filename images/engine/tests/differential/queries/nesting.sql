@@ -90,3 +90,10 @@ SELECT objectId, iFlux FROM Object WHERE objectId IN (SELECT objectId FROM (SELE
 
 -- three levels
 SELECT MAX(c) FROM (SELECT COUNT(*) AS c FROM (SELECT DISTINCT chunkId, detections FROM Object) a GROUP BY chunkId) b;
+
+-- a query in parentheses with an order and a limit of its own
+-- ordered
+(SELECT objectId FROM Object WHERE decl > 89.8 ORDER BY objectId DESC LIMIT 5) ORDER BY objectId LIMIT 2;
+
+-- HAVING on an alias without groups
+SELECT objectId AS id, gFlux - rFlux AS colour FROM Object HAVING colour > 2000 AND id > 0;
