@@ -30,7 +30,9 @@ SILENCE = 15.0
 _CHANNEL = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # a worker that was restarted may have another address: gRPC would ask for it once in 30 s
+    # a worker that was restarted may have another address: by itself gRPC tries the old one for 20 s, and asks for it
+    # again once in 30 s
+    ("grpc.min_reconnect_backoff_ms", 3000),
     ("grpc.dns_min_time_between_resolutions_ms", 1000),
 ]
 
