@@ -155,6 +155,14 @@ class Contribute(Message):
     url: str
 
 
+class Uploaded(Message):
+    """A file that was sent to a worker by ``PUT /uploads/<transaction>/<name>`` on its HTTP port, and is kept there."""
+
+    url: str
+    sha256: str
+    bytes: int
+
+
 class ContributionKey(Message):
     """``wait``: seconds that the answer may take while the contribution runs; it comes at once when it has ended."""
 

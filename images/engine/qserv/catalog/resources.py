@@ -240,6 +240,14 @@ class ContributionWish(Rest):
     url: str = Field(min_length=1, max_length=4096)
 
 
+class UploadWish(Rest):
+    """A contribution whose file comes with the request; ``file`` is its name, whose suffix may tell its format."""
+
+    name: str = Field(min_length=1, max_length=255)
+    table: Name
+    file: str = Field(default="data", pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")
+
+
 class ContributionView(View):
     id: int
     name: str

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import BaseModel
 
-from qserv.catalog.errors import QservError, Unavailable, from_code
+from qserv.catalog.errors import DataError, QservError, Unavailable, from_code
 from qserv.catalog.messages import Heartbeat, HeartbeatAnswer
 from qserv.catalog.model import FileKind, WorkerState
 from qserv.catalog.resources import (
@@ -51,6 +53,13 @@ from qserv.catalog.spec import FamilySpec, TableSpec
 from qserv.catalog.trust import Trust
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+_PIECE = 1 << 20
+_UPLOAD_SECONDS = 300.0
+"""Of silence, while a file is sent."""
+
+_SENT = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class Controller:
@@ -169,6 +178,27 @@ class Controller:
         """Add a file; the same name again is the same contribution."""
         return self._ask(ContributionView, "POST", f"/transactions/{transaction}/contributions", wish)
 
+    def upload(self, transaction: int, name: str, table: str, path: Path) -> ContributionView:
+        """Add a file of this machine, which is sent; the same name and file again are the same contribution.
+
+        Raises
+        ------
+        DataError
+            When the file cannot be read.
+        """
+        query = urlencode({"table": table, "file": _SENT.sub("_", path.name)[-128:].lstrip("._-") or "data"})
+
+        def body() -> Iterator[bytes]:
+            with path.open("rb") as file:
+                while piece := file.read(_PIECE):
+                    yield piece
+
+        if not path.is_file():
+            raise DataError(f"{path}: there is no such file", file=str(path))
+        headers = {"content-type": "application/octet-stream", "content-length": str(path.stat().st_size)}
+        where = f"/transactions/{transaction}/contributions/{_part(name)}/data?{query}"
+        return ContributionView.model_validate_json(self._asked("PUT", where, body, headers, _UPLOAD_SECONDS).content)
+
     def contributions(self, transaction: int) -> tuple[ContributionView, ...]:
         return self._ask_all(ContributionView, f"/transactions/{transaction}/contributions")
 
@@ -220,15 +250,29 @@ class Controller:
         return tuple(answer.model_validate(item) for item in self._send("GET", path).json())
 
     def _send(self, method: str, path: str, body: BaseModel | dict[str, Any] | None = None) -> httpx.Response:
-        """The leader's answer. Who leads is asked again while there is none, or none can be reached."""
         content = body.model_dump_json() if isinstance(body, BaseModel) else json.dumps(body or {})
+        return self._asked(method, path, lambda: content, {"content-type": "application/json"})
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        content: Callable[[], str | Iterator[bytes]],
+        headers: dict[str, str],
+        timeout: float | None = None,
+    ) -> httpx.Response:
+        """The leader's answer. Who leads is asked again while there is none, or none can be reached."""
         deadline = time.monotonic() + self._patience
         attempt = 0
         while True:
             base = self._leader
             try:
                 answer = self._http.request(
-                    method, base + PREFIX + path, content=content, headers={"content-type": "application/json"}
+                    method,
+                    base + PREFIX + path,
+                    content=content(),
+                    headers=headers,
+                    timeout=timeout if timeout is not None else httpx.USE_CLIENT_DEFAULT,
                 )
                 if answer.is_success:
                     return answer

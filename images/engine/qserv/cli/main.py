@@ -111,6 +111,9 @@ def load_command(
     spec: Annotated[Path, typer.Argument(help="The load spec, a YAML file.")],
     home: HomeOption = None,
     append: Annotated[bool, typer.Option("--append", help="Add rows to tables that are there.")] = False,
+    upload: Annotated[
+        bool, typer.Option("--upload", help="Send this machine's files to the workers, which need not see them.")
+    ] = False,
 ) -> None:
     """Load catalogs. Run again after a crash, it goes on where it stopped."""
     from rich.console import Console
@@ -126,7 +129,7 @@ def load_command(
             closing(connect.controller(home_of(home))) as client,
             show.load_progress(wanted.database, console) as report,
         ):
-            outcome = Load(client, wanted, spec.resolve().parent, append=append, report=report).run()
+            outcome = Load(client, wanted, spec.resolve().parent, append=append, upload=upload, report=report).run()
         show.loaded(outcome, console)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from qserv.catalog.resources import ContributionView, ContributionWish, TableVie
 from qserv.catalog.rest import Controller
 from qserv.catalog.spec import ColumnSpec, LoadSpec, TableSpec
 from qserv.storage.readers import file_columns
-from qserv.storage.sources import expand
+from qserv.storage.sources import expand, local_path
 
 _FIRST_POLL, _LONGEST_POLL = 0.02, 0.2
 """Seconds between questions how far a load is: small loads are not to wait, long ones not to ask too often."""
@@ -92,6 +92,7 @@ class Load:
     ----------
     base : folder where the spec's relative paths begin.
     append : add rows to tables that are there, rather than create them.
+    upload : send files of this machine to the workers, which need not see them.
     report : told how far the tables are, some times a second.
     """
 
@@ -102,11 +103,13 @@ class Load:
         base: Path,
         *,
         append: bool = False,
+        upload: bool = False,
         report: Report = lambda _progress: None,
     ) -> None:
         self._controller = controller
         self._spec = spec
         self._append = append
+        self._upload = upload
         self._report = report
         self._tasks = [_task(table, base) for table in spec.tables]
         self._mark = _mark(spec, self._tasks)
@@ -200,9 +203,10 @@ class Load:
         tasks = self._level(level)
         transaction = self._transaction(level)
         if transaction.state == "started":
+            known = {row.name for row in self._controller.contributions(transaction.id)} if self._upload else set()
             for task in tasks:
                 for number, url in enumerate(task.files):
-                    self._contribute(transaction.id, task, number, url)
+                    self._contribute(transaction.id, task, number, url, known)
             self._follow(transaction.id, tasks)
             self._controller.end_transaction(transaction.id, "committed")
         self._commit(transaction.id, tasks)
@@ -214,8 +218,13 @@ class Load:
                 return row
         return self._controller.start_transaction(self._spec.database, self._context(level))
 
-    def _contribute(self, transaction: int, task: _Task, number: int, url: str) -> None:
+    def _contribute(self, transaction: int, task: _Task, number: int, url: str, known: Collection[str]) -> None:
         name = f"{task.spec.name}/{number:06d}"
+        path = local_path(url) if self._upload else None
+        if path is not None:
+            if name not in known:
+                self._controller.upload(transaction, name, task.spec.name, path)
+            return
         self._controller.contribute(transaction, ContributionWish(name=name, table=task.spec.name, url=url))
 
     def _follow(self, transaction: int, tasks: Sequence[_Task]) -> None:

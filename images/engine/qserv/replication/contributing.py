@@ -29,6 +29,7 @@ from qserv.replication import metrics, views
 from qserv.replication.calls import Calls
 from qserv.replication.leader import Leader
 from qserv.replication.registry import Registry
+from qserv.replication.uploading import worker_of
 
 log = logs.get(__name__)
 
@@ -112,6 +113,10 @@ class Contributing:
             if lost:
                 self._requeue(row, f"worker {lost[0]} lost the rows that it had staged")
 
+    def _fail(self, row: ContributionRow, failure: Failure) -> None:
+        log.warning("contribution failed", contribution=row.name, code=failure.code, reason=failure.message)
+        self._leader.write(partial(ingests.fail, contribution=row.id, attempt=row.attempt, failure=failure))
+
     def _requeue(self, row: ContributionRow, reason: str) -> None:
         log.info("contribution is run anew", contribution=row.name, transaction=row.transaction_id, reason=reason)
         metrics.CONTRIBUTIONS_AGAIN.inc()
@@ -127,9 +132,14 @@ class Contributing:
         for row in rows:
             if row.state != "queued" or time.time() - row.changed < _pause(row.attempt):
                 continue
-            free = [worker for worker in able if busy[worker.id] < RUNNING_PER_WORKER]
+            keeper = worker_of(row.url)
+            if keeper is not None and _gone(keeper, workers):
+                lost = f"worker {keeper} is lost, and with it the file that was sent to it: send it again"
+                self._fail(row, Failure(code=Unavailable.code, message=lost))
+                continue
+            free = [worker for worker in able if busy[worker.id] < RUNNING_PER_WORKER and keeper in (None, worker.name)]
             if not free:
-                break
+                continue
             worker = min(free, key=lambda one: (busy[one.id], one.name))
             busy[worker.id] += 1
             self._give(row, worker, boots)
@@ -151,6 +161,10 @@ class Contributing:
 
 def _silent(worker: WorkerRow) -> bool:
     return worker.state in (WorkerState.SUSPECT, WorkerState.LOST)
+
+
+def _gone(name: str, workers: Mapping[int, WorkerRow]) -> bool:
+    return all(worker.state is WorkerState.LOST for worker in workers.values() if worker.name == name)
 
 
 def _pause(attempt: int) -> float:

@@ -46,6 +46,7 @@ from qserv.replication.registry import Registry
 from qserv.replication.repair import Repair
 from qserv.replication.scrubbing import Scrubbing
 from qserv.replication.status import StatusService
+from qserv.replication.uploading import Uploading
 
 log = logs.get(__name__)
 
@@ -92,6 +93,7 @@ class Controller:
             contributed=self._bells["contribute"].set,
             ended=self._bells["commit"].set,
         )
+        self.uploading = Uploading(metadata, self.registry, self.calls, self.ingest, trust)
         self.contributing = Contributing(metadata, self.leader, self.registry, self.calls)
         self.committing = Committing(metadata, self.leader, self.registry, self.calls, self.runtime)
         self.catalog = CatalogService(metadata, self.leader)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
 from qserv.catalog.messages import Heartbeat, HeartbeatAnswer
 from qserv.catalog.resources import (
@@ -33,6 +35,7 @@ from qserv.catalog.resources import (
     TransactionWish,
     UnitsAnswer,
     UnitsWish,
+    UploadWish,
     WorkerView,
 )
 from qserv.catalog.spec import TableSpec
@@ -190,6 +193,29 @@ def end_transaction(controller: Leading, transaction: int, wish: TransactionEnd)
 @router.post("/transactions/{transaction}/contributions")
 def contribute(controller: Leading, transaction: int, wish: ContributionWish) -> ContributionView:
     return controller.ingest.contribute(transaction, wish)
+
+
+@router.put(
+    "/transactions/{transaction}/contributions/{name:path}/data",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "the file, as it is",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def upload(
+    controller: Leading, request: Request, transaction: int, name: str, table: str, file: str = "data"
+) -> ContributionView:
+    """Add a contribution whose file is the body, of any size; ``file`` is its name. Sent again, it is the same one."""
+    try:
+        wish = UploadWish(name=name, table=table, file=file)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+    length = request.headers.get("content-length", "")
+    size = int(length) if length.isdecimal() else None
+    return await controller.uploading.take(transaction, wish, size, request.stream())
 
 
 @router.get("/transactions/{transaction}/contributions")

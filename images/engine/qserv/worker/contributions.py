@@ -22,6 +22,7 @@ from qserv.worker.peers import Peers
 from qserv.worker.places import DirectorIndex
 from qserv.worker.routes import Routes
 from qserv.worker.staging import Staging
+from qserv.worker.uploads import SCHEME, Uploads
 
 PARALLEL = 2
 """Contributions that are read at a time; others wait their turn."""
@@ -49,6 +50,7 @@ class Contributions:
     spool : folder for copies of remote files.
     memory : bytes that input rows may hold in all.
     source_dirs : folders of this machine whose files may be read.
+    uploads : files that were sent here.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class Contributions:
         spool: Path,
         memory: int,
         source_dirs: Sequence[Path],
+        uploads: Uploads,
     ) -> None:
+        self._uploads = uploads
         self._own = own
         self._controller = controller
         self._peers = peers
@@ -127,17 +131,16 @@ class Contributions:
 
         with logs.bound(transaction=wish.transaction, contribution=wish.contribution, attempt=wish.attempt):
             routes = Routes(wish, self._own, self._staging, self._peers, self._controller.units)
-            contributor = Contributor(
-                wish,
-                routes,
-                self._index,
-                spool=self._spool,
-                memory=self._memory,
-                report=report,
-                cancelled=task.cancelled,
-            )
             try:
-                refuse_foreign(wish.url, self._source_dirs)
+                contributor = Contributor(
+                    wish.model_copy(update={"url": self._readable(wish)}),
+                    routes,
+                    self._index,
+                    spool=self._spool,
+                    memory=self._memory,
+                    report=report,
+                    cancelled=task.cancelled,
+                )
                 task.state = contributor.run()
                 log.info("contributed", rows=task.state.rows, bytes=task.state.bytes, dropped=task.state.dropped)
             except QservError as error:
@@ -149,6 +152,13 @@ class Contributions:
                 task.state = _failed(task.state, told)
             finally:
                 task.ended.set()
+
+    def _readable(self, wish: Contribute) -> str:
+        """The URL of a file that may be read."""
+        if wish.url.startswith(f"{SCHEME}://"):
+            return str(self._uploads.path(wish.transaction, wish.url))
+        refuse_foreign(wish.url, self._source_dirs)
+        return wish.url
 
     def _index(self, database: str, table: str) -> DirectorIndex:
         view = self._controller.index(database, table)

@@ -1,4 +1,7 @@
-"""The worker's HTTP port: whether it is ready, and its metrics. Neither tells names or statements."""
+"""The worker's HTTP port: whether it is ready, its metrics, and files that are sent to it.
+
+Who sends a file needs the cluster's secret; the others are open, and tell neither names nor statements.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from qserv.catalog.errors import Conflict
+from qserv.catalog.errors import Conflict, QservError
+from qserv.catalog.flight import failure_of
 from qserv.catalog.trust import Trust
 from qserv.worker import metrics
+from qserv.worker.uploads import Uploads
 
 
 class HttpPort:
@@ -26,6 +31,7 @@ class HttpPort:
     port : 0 takes a free one.
     ready : whether the worker answers queries as a member of a cluster.
     running : queries by lane.
+    uploads : takes files.
 
     Raises
     ------
@@ -34,8 +40,17 @@ class HttpPort:
     """
 
     def __init__(
-        self, host: str, port: int, trust: Trust, *, ready: Callable[[], bool], running: Callable[[], dict[str, int]]
+        self,
+        host: str,
+        port: int,
+        trust: Trust,
+        *,
+        ready: Callable[[], bool],
+        running: Callable[[], dict[str, int]],
+        uploads: Uploads,
     ) -> None:
+        self._trust = trust
+        self._uploads = uploads
         self._ready = ready
         self._running = running
         try:
@@ -44,6 +59,7 @@ class HttpPort:
             raise Conflict(f"cannot listen on {host}:{port}: {error.strerror}: set another http_port") from None
         self.port: int = self._socket.getsockname()[1]
         routes = [Route("/health", self._health), Route("/metrics", self._metrics)]
+        routes.append(Route("/uploads/{transaction:int}/{name}", self._upload, methods=["PUT"]))
         config = uvicorn.Config(
             Starlette(routes=routes),
             log_config=None,
@@ -65,6 +81,15 @@ class HttpPort:
     async def _health(self, _request: Request) -> Response:
         ready = self._ready()
         return JSONResponse({"ready": ready}, status_code=200 if ready else 503)
+
+    async def _upload(self, request: Request) -> Response:
+        try:
+            self._trust.check([request.headers.get("authorization", "")])
+            transaction, name = request.path_params["transaction"], request.path_params["name"]
+            kept = await self._uploads.receive(transaction, name, request.stream())
+        except QservError as error:
+            return Response(failure_of(error).encode(), status_code=error.http, media_type="application/json")
+        return Response(kept.encode(), media_type="application/json")
 
     async def _metrics(self, _request: Request) -> Response:
         for lane, count in self._running().items():

@@ -44,6 +44,7 @@ from qserv.worker.service import Handler, WorkerService
 from qserv.worker.staging import Staging
 from qserv.worker.store import Store
 from qserv.worker.transfer import Copier, FileSource
+from qserv.worker.uploads import Uploads
 
 
 class Closable(Protocol):
@@ -95,9 +96,17 @@ class Worker:
         self._files = FileSource(self._store)
         self._copier = closed_by(parts, Copier(self._store, peers.client))
         self._backups = closed_by(parts, Backups(self._store))
+        self._uploads = Uploads(disk.private / "uploads", settings.name)
         http = closed_by(
             parts,
-            HttpPort(settings.host, settings.http_port, trust, ready=lambda: self.ready, running=lambda: self.running),
+            HttpPort(
+                settings.host,
+                settings.http_port,
+                trust,
+                ready=lambda: self.ready,
+                running=lambda: self.running,
+                uploads=self._uploads,
+            ),
         )
         # Calls end only when what they wait for has ended: the service goes after the parts that answer for it.
         service = _Late()
@@ -116,6 +125,7 @@ class Worker:
                 spool=scratch / "spool",
                 memory=settings.ingest_memory_limit,
                 source_dirs=settings.source_dirs,
+                uploads=self._uploads,
             ),
         )
         service.service = self._listen(trust)
@@ -207,6 +217,7 @@ class Worker:
             self._discard_transaction(wish.transaction)
         if wish.staged is not None:
             self._staging.discard(wish.staged)
+            self._uploads.discard(wish.staged)
         if wish.paths:
             self._lookups.forget(wish.paths)
             self._store.remove(wish.paths)
@@ -215,6 +226,7 @@ class Worker:
         self._contributions.cancel_transaction(transaction)
         self._compactor.give_up(transaction)
         self._staging.discard(transaction)
+        self._uploads.discard(transaction)
         paths = tuple(self._store.of_transaction(transaction))
         self._lookups.forget(paths)
         self._store.remove(paths)

@@ -198,6 +198,16 @@ def requeue(connection: Connection, contribution: int, attempt: int, reason: Fai
     )
 
 
+def fail(connection: Connection, contribution: int, attempt: int, failure: Failure) -> None:
+    """A queued contribution cannot be run."""
+    c = schema.contribution.c
+    connection.execute(
+        update(schema.contribution)
+        .where(c.id == contribution, c.attempt == attempt, c.state == "queued")
+        .values(state="failed", failure=failure.model_dump(mode="json"), changed=time.time())
+    )
+
+
 def report(connection: Connection, contribution: int, attempt: int, told: ContributionState) -> None:
     """Enter how far a running contribution is, or how it ended."""
     c = schema.contribution.c
