@@ -10,6 +10,7 @@ from mysql_mimic.charset import CharacterSet
 from mysql_mimic.types import uint_len
 
 from qserv.catalog.errors import QservError
+from qserv.czar.bits import as_bytes, lengths
 from qserv.czar.columns import definition
 from qserv.czar.encoder import Encoded, encode, packetise
 from qserv.czar.session import Result
@@ -90,7 +91,11 @@ def first_pieces(begin: Callable[[], Result], reply: Reply) -> Pieces | None:
 
 
 def _headers(schema: pa.Schema, reply: Reply) -> tuple[bytes, int]:
-    payloads = [uint_len(len(schema)), *(definition(field.name, field.type, reply.results) for field in schema)]
+    bits = lengths(schema)
+    columns = [
+        definition(field.name, field.type, reply.results, bits.get(place, 0)) for place, field in enumerate(schema)
+    ]
+    payloads = [uint_len(len(schema)), *columns]
     if reply.eof:
         payloads.append(b"\xfe\0\0\x02\0")
     wire = b"".join(packetise(payload, reply.sequence + place) for place, payload in enumerate(payloads))
@@ -98,7 +103,8 @@ def _headers(schema: pa.Schema, reply: Reply) -> tuple[bytes, int]:
 
 
 def _rows(result: Result, reply: Reply, sequence: int) -> Iterator[Encoded]:
+    bits = lengths(result.schema) if result.schema is not None else {}
     for batch in result.batches():
-        for piece in encode(batch, sequence, binary=reply.binary, codec=reply.results.codec):
+        for piece in encode(as_bytes(batch, bits), sequence, binary=reply.binary, codec=reply.results.codec):
             sequence = piece.sequence
             yield piece

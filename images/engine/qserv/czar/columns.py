@@ -58,19 +58,20 @@ def describe(kind: pa.DataType, charset: int) -> Described:
     return ColumnType.VAR_STRING, charset, 0xFFFF, ColumnDefinition(0), _NOT_FIXED
 
 
-def definition(name: str, kind: pa.DataType, results: CharacterSet) -> bytes:
-    """The payload of a column's definition packet, for a client of that character set."""
+def definition(name: str, kind: pa.DataType, results: CharacterSet, bits: int = 0) -> bytes:
+    """The payload of a column's definition packet, for a client of that character set; of a BIT with its ``bits``."""
     text: bytes = str_len(name.encode(results.codec, "replace"))
-    return _BEFORE + text + text + _after(kind, _UTF8MB4 if results.codec == "utf8" else int(results))
+    return _BEFORE + text + text + _after(kind, _UTF8MB4 if results.codec == "utf8" else int(results), bits)
 
 
 _BEFORE: bytes = str_len(b"def") + str_len(b"") * 3
 
 
 @lru_cache(maxsize=1024)
-def _after(kind: pa.DataType, charset: int) -> bytes:
+def _after(kind: pa.DataType, charset: int, bits: int) -> bytes:
     """What follows the names: the same for all columns of a type."""
-    found, charset, length, flags, decimals = describe(kind, charset)
+    described = (ColumnType.BIT, _BINARY, bits, ColumnDefinition.UNSIGNED_FLAG, 0) if bits else describe(kind, charset)
+    found, charset, length, flags, decimals = described
     return b"".join(
         (
             uint_len(0x0C),

@@ -24,7 +24,7 @@ from qserv.catalog.errors import (
 )
 from qserv.catalog.metadata import Account, Snapshot
 from qserv.catalog.model import Catalog, Database
-from qserv.czar import infoschema, statements, variables
+from qserv.czar import bits, infoschema, statements, variables
 from qserv.czar.executor import Answer, Executor, Virtual
 from qserv.czar.explain import explain
 from qserv.czar.queries import Queries
@@ -231,7 +231,7 @@ class Session:
             limit=self._limit(),
         )
         answer = czar.executor.answer(query, plan, snapshot.placement, czar.queries, virtual)
-        return Result(schema=answer.schema, answer=answer)
+        return Result(schema=bits.marked(answer.schema, plan.bits), answer=answer)
 
     def _limit(self) -> float:
         asked = self._variable("max_execution_time")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import sqlglot
 from sqlglot import exp
@@ -44,42 +45,48 @@ _MODIFIERS = frozenset(
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Names:
-    """The texts of the columns of each SELECT of a statement, by how its tree prints them.
+    """The names of the columns of each SELECT of a statement, given as text; without one, as its tree prints them."""
 
-    A tree does not know its place in the text; two lists that print alike but are written differently share a text.
-    """
+    statement: str = ""
 
-    texts: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+    def of(self, select: exp.Select) -> list[str]:
+        """The names that columns without an alias have."""
+        if all(isinstance(node, exp.Column | exp.Star | exp.Alias) for node in select.expressions):
+            return [node.output_name for node in select.expressions]
+        printed = _printed(select)
+        texts = self._texts.get(printed, list(printed))
+        return [_named(node, text) for node, text in zip(select.expressions, texts, strict=True)]
 
-    @classmethod
-    def of_text(cls, statement: str) -> Names:
-        """Of every SELECT in a statement."""
-        found = cls()
-        statement = _HINT.sub(lambda hint: " " * len(hint[0]), statement)
+    @cached_property
+    def _texts(self) -> dict[tuple[str, ...], list[str]]:
+        """The texts of the columns of every SELECT, by how its tree prints them.
+
+        A tree does not know its place in the text; two lists that print alike but are written differently share a text.
+        """
+        found: dict[tuple[str, ...], list[str]] = {}
+        statement = _HINT.sub(lambda hint: " " * len(hint[0]), self.statement)
         try:
             tokens = sqlglot.tokenize(statement, read="mysql")
         except sqlglot.errors.SqlglotError:
             return found  # the parser says what is wrong
         for index, token in enumerate(tokens):
             if token.token_type is TokenType.SELECT:
-                found._add(_columns(statement, tokens, index + 1))
+                texts = _columns(statement, tokens, index + 1)
+                printed = _reprinted(texts)
+                if len(printed) == len(texts):
+                    found.setdefault(printed, texts)
         return found
 
-    def _add(self, texts: list[str]) -> None:
-        try:
-            tree = sqlglot.parse_one(f"SELECT {', '.join(texts)}", read="mysql")
-        except sqlglot.errors.SqlglotError:
-            return
-        if isinstance(tree, exp.Select) and len(tree.expressions) == len(texts):
-            self.texts.setdefault(_printed(tree), texts)
 
-    def of(self, select: exp.Select) -> list[str]:
-        """The names that columns without an alias have."""
-        printed = _printed(select)
-        texts = self.texts.get(printed, list(printed))
-        return [_named(node, text) for node, text in zip(select.expressions, texts, strict=True)]
+def _reprinted(texts: list[str]) -> tuple[str, ...]:
+    """How the tree of a list of columns prints; empty where they are none."""
+    try:
+        tree = sqlglot.parse_one(f"SELECT {', '.join(texts)}", read="mysql")
+    except sqlglot.errors.SqlglotError:
+        return ()
+    return _printed(tree) if isinstance(tree, exp.Select) else ()
 
 
 def _named(node: exp.Expr, text: str) -> str:

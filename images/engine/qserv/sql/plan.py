@@ -66,7 +66,8 @@ class Leaf:
 class Plan:
     """How a query is answered. ``columns`` are the names that the client sees, in order.
 
-    ``ordered``: the merge's rows come in the order that the query asks for.
+    ``ordered``: the merge's rows come in the order that the query asks for. ``bits`` are the lengths of the columns
+    that are BITs, 0 of others; empty where none is.
     """
 
     leaves: tuple[Leaf, ...]
@@ -74,3 +75,4 @@ class Plan:
     columns: tuple[str, ...]
     ordered: bool = False
     warnings: tuple[str, ...] = ()
+    bits: tuple[int, ...] = ()

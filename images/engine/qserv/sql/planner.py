@@ -51,9 +51,9 @@ def plan(
     SqlError
         Where the statement does not parse, names what is not there, or asks for what cannot be answered.
     """
-    names = Names() if text is None else Names.of_text(text)
+    names = Names(text or "")
     if isinstance(statement, str):
-        names = Names.of_text(statement)
+        names = Names(statement)
         statement = parse(statement)
     if not isinstance(statement, exp.Query):
         raise Unsupported(
@@ -62,7 +62,9 @@ def plan(
     planner = Planner(catalog, database, stats or Stats(), names)
     rows = planner.query(statement, None)
     columns = tuple(shown for shown, _ in rows.columns)
-    return Plan(tuple(planner.leaves), None if rows.leaf else rows.sql, columns, rows.ordered)
+    bits = tuple(type_.bits for _, type_ in rows.columns)
+    merge = None if rows.leaf else rows.sql
+    return Plan(tuple(planner.leaves), merge, columns, rows.ordered, bits=bits if any(bits) else ())
 
 
 def parse(text: str) -> exp.Expr:

@@ -9,7 +9,6 @@ from itertools import zip_longest
 from math import isclose
 
 from pymysql.connections import Connection
-from pymysql.constants import FIELD_TYPE
 
 RELATIVE = 1e-9
 ABSOLUTE = 1e-12
@@ -29,15 +28,7 @@ def ask(connection: Connection, sql: str, database: str | None = None) -> Answer
         if database:
             cursor.execute(f"USE {database}")
         cursor.execute(sql)
-        described = cursor.description or ()
-        bits = {place for place, column in enumerate(described) if column[1] == FIELD_TYPE.BIT}
-        rows = [tuple(_bits(v) if at in bits else v for at, v in enumerate(row)) for row in cursor.fetchall()]
-        return Answer(tuple(column[0] for column in described), rows)
-
-
-def _bits(value: object) -> object:
-    """A BIT value as the number that it is here; MariaDB sends its bytes."""
-    return int.from_bytes(value) if isinstance(value, bytes) else value
+        return Answer(tuple(column[0] for column in cursor.description or ()), list(cursor.fetchall()))
 
 
 def difference(ours: Answer, theirs: Answer, *, ordered: bool) -> str | None:
