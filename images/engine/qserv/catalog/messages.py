@@ -109,9 +109,13 @@ class LookupHeader(Message):
 
     All ``keys`` of the stream are looked up, or with ``low``/``high`` (inclusive) all keys between: then the answer is
     the distinct ``chunkId`` alone.
+
+    ``runs``: keys of several partitions in one call, how many of the keys come next and the files where they are;
+    ``paths`` is then empty.
     """
 
-    paths: tuple[str, ...]
+    paths: tuple[str, ...] = ()
+    runs: tuple[tuple[int, tuple[str, ...]], ...] = ()
     low: int | None = None
     high: int | None = None
 

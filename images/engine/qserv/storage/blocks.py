@@ -105,7 +105,11 @@ def index_block(keys: npt.NDArray[np.integer], chunk: Ints, subchunk: Ints, part
 
 def slices(block: pa.Table, column: str) -> Iterator[tuple[int, int, int]]:
     """The runs of equal units of a sorted block: unit, first row, number of rows."""
-    units = block.column(column).to_numpy()
+    yield from runs_of(block.column(column).to_numpy())
+
+
+def runs_of(units: Ints) -> Iterator[tuple[int, int, int]]:
+    """The runs of equal units: unit, first place, how many."""
     if not units.size:
         return
     edges = np.flatnonzero(units[1:] != units[:-1]) + 1

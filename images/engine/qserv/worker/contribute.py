@@ -10,6 +10,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -96,9 +97,12 @@ class Contributor:
         source = spec.source or SourceSpec(path=self._wish.url, format=_format_of(self._wish.url))
         state = ContributionState(state="running")
         try:
-            with open_rows(self._wish.url, source, spec_columns(spec), self._spool, self._batch_bytes) as rows:
+            with (
+                ExitStack() as parts,
+                open_rows(self._wish.url, source, spec_columns(spec), self._spool, self._batch_bytes) as rows,
+            ):
                 state = state.model_copy(update={"total_bytes": rows.size})
-                cutter = self._cutter()
+                cutter = self._cutter(parts)
                 for batch in _ahead(iter(rows), self._cancelled):
                     piece = cutter(batch.rows, batch.origin)
                     self._send(piece)
@@ -123,7 +127,7 @@ class Contributor:
         if piece.cut.index is not None:
             self._routes.send(FileKind.INDEX, piece.cut.index)
 
-    def _cutter(self) -> Cutter:
+    def _cutter(self, parts: ExitStack) -> Cutter:
         kind = self._facts.spec.kind
         if kind is TableKind.REPLICATED:
             return lambda rows, _origin: Piece(Cut(rows))
@@ -131,15 +135,15 @@ class Contributor:
         if kind is TableKind.DIRECTOR:
             director = _director(self._facts, sphere)
             return lambda rows, origin: Piece(cut_director(rows, director, origin))
-        return self._placing_cutter(sphere)
+        return self._placing_cutter(sphere, parts)
 
-    def _placing_cutter(self, sphere: Partitioning) -> Cutter:
+    def _placing_cutter(self, sphere: Partitioning, parts: ExitStack) -> Cutter:
         spec = self._facts.spec
         director = self._wish.director
         key = spec.keys[0] if spec.keys is not None else spec.key
         if director is None or key is None:
             raise SpecError(f"table {spec.name}: its rows are placed by a director, which is not known")
-        index = self._index(director.database, director.spec.name)
+        index = parts.enter_context(self._index(director.database, director.spec.name))
         placer = Placer(index, sphere, key, spec.position, drop=spec.orphans == "drop")
 
         def cut(rows: pa.Table, origin: Origin) -> Piece:

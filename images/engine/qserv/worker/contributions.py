@@ -171,7 +171,7 @@ class Contributions:
                 raise Unavailable(f"the controller gives no address of worker {worker}")
             return self._peers.client(address).lookup(header, keys)
 
-        return DirectorIndex(view, lookup)
+        return DirectorIndex(view, self._own, lookup)
 
 
 def _failed(state: ContributionState, error: QservError) -> ContributionState:

@@ -28,6 +28,8 @@ class Lookups:
             Where a file is not here whole.
         """
         metrics.LOOKUPS.inc()
+        if header.runs:
+            return self._find_runs(header, keys)
         paths = [files.existing(self._store.root, path) for path in header.paths]
         ranged = header.low is not None or header.high is not None
         if not ranged and keys is None:
@@ -38,6 +40,16 @@ class Lookups:
             return self._reader.lookup(paths, keys)
         except (pa.ArrowException, OSError, WorkerFailed) as error:
             raise failures.of_reading(error, paths) from None
+
+    def _find_runs(self, header: LookupHeader, keys: pa.Array | None) -> pa.Table:
+        if keys is None or len(keys) != sum(count for count, _ in header.runs):
+            raise DataError("a look-up in several partitions needs as many keys as it says")
+        first = 0
+        found = []
+        for count, paths in header.runs:
+            found.append(self.find(LookupHeader(paths=paths), keys.slice(first, count)))
+            first += count
+        return pa.concat_tables(found)
 
     def answer(self, body: bytes) -> pa.Buffer:
         """The action: a header line, then the keys as an Arrow stream; answers an Arrow stream."""

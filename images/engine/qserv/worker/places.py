@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,9 @@ import pyarrow as pa
 from qserv.catalog.errors import DataError, QservError, Unavailable, WorkerFailed
 from qserv.catalog.messages import LookupHeader
 from qserv.catalog.model import CHUNK_COLUMN, SUBCHUNK_COLUMN
-from qserv.catalog.resources import IndexPartition, IndexView
+from qserv.catalog.resources import IndexView
 from qserv.sky.chunker import Ints, Partitioning
-from qserv.storage.blocks import own_positions
+from qserv.storage.blocks import group_order, own_positions, runs_of
 from qserv.storage.index import partition_of
 from qserv.storage.origin import Origin
 
@@ -37,12 +38,26 @@ class Placed:
 
 
 class DirectorIndex:
-    """Looks up a director's keys in the partitions of its index, on the workers that hold them."""
+    """Looks up a director's keys in the partitions of its index, on the workers that hold them: one call a worker.
 
-    def __init__(self, view: IndexView, lookup: Lookup) -> None:
+    ``own``: the worker that is asked before others. A context: threads end with it.
+    """
+
+    def __init__(self, view: IndexView, own: str, lookup: Lookup) -> None:
         self._partitions = {part.number: part for part in view.partitions if part.files}
+        self._holders = {
+            number: sorted(_turned(part.workers, number), key=lambda name: name != own)
+            for number, part in self._partitions.items()
+        }
         self._count = view.index_partitions
         self._lookup = lookup
+        self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="lookup")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
 
     def find(self, keys: npt.NDArray[Any]) -> tuple[Ints, Ints]:
         """Chunk and sub-chunk of each key (int64 or uint64); -1 where the director has no such row.
@@ -51,12 +66,15 @@ class DirectorIndex:
         """
         wanted, inverse = np.unique(keys, return_inverse=True)
         partition = partition_of(wanted, self._count)
-        asked = [(part, wanted[partition == number]) for number, part in sorted(self._partitions.items())]
-        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="lookup") as pool:
-            found = list(pool.map(lambda one: self._ask(*one), [one for one in asked if one[1].size]))
+        order = group_order(partition, self._count)
+        asked = {
+            number: wanted[order[first : first + count]]
+            for number, first, count in runs_of(partition[order])
+            if number in self._partitions
+        }
         chunk = np.full(wanted.size, -1, np.int32)
         subchunk = np.full(wanted.size, -1, np.int32)
-        for table in found:
+        for table in self._ask_all(asked):
             at = np.searchsorted(wanted, table.column("key").to_numpy().astype(wanted.dtype))
             # The first of several entries is to win, whatever order assignment takes.
             at, first = np.unique(at, return_index=True)
@@ -64,14 +82,36 @@ class DirectorIndex:
             subchunk[at] = table.column(SUBCHUNK_COLUMN).to_numpy()[first]
         return chunk[inverse], subchunk[inverse]
 
-    def _ask(self, part: IndexPartition, keys: npt.NDArray[Any]) -> pa.Table:
-        failed: QservError = Unavailable(f"no worker holds partition {part.number} of the director's index")
-        for name in part.workers:
-            try:
-                return self._lookup(name, LookupHeader(paths=part.files), pa.array(keys))
-            except (Unavailable, WorkerFailed) as error:
-                failed = error
-        raise failed
+    def _ask_all(self, asked: Mapping[int, npt.NDArray[Any]]) -> list[pa.Table]:
+        """What the workers know of the keys of each partition; where one fails, others are asked."""
+        found: list[pa.Table] = []
+        open_, tried = set(asked), 0
+        failed: QservError = Unavailable("no worker holds the director's index")
+        while open_:
+            by_worker: dict[str, list[int]] = defaultdict(list)
+            for number in sorted(open_):
+                if tried >= len(self._holders[number]):
+                    raise failed
+                by_worker[self._holders[number][tried]].append(number)
+            calls = {name: self._pool.submit(self._ask, name, numbers, asked) for name, numbers in by_worker.items()}
+            for name, call in calls.items():
+                try:
+                    found.append(call.result())
+                    open_ -= set(by_worker[name])
+                except (Unavailable, WorkerFailed) as error:
+                    failed = error
+            tried += 1
+        return found
+
+    def _ask(self, name: str, numbers: Sequence[int], asked: Mapping[int, npt.NDArray[Any]]) -> pa.Table:
+        runs = tuple((asked[number].size, self._partitions[number].files) for number in numbers)
+        return self._lookup(name, LookupHeader(runs=runs), pa.array(np.concatenate([asked[one] for one in numbers])))
+
+
+def _turned(names: Sequence[str], number: int) -> Sequence[str]:
+    """The same names from another one on, so that the first is not always asked."""
+    first = number % max(1, len(names))
+    return (*names[first:], *names[:first])
 
 
 @dataclass(frozen=True, slots=True)
