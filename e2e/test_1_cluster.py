@@ -41,18 +41,17 @@ def test_a_job_prepares_what_is_loaded(sky: Cluster, stars_url: str) -> None:
     sky.kubectl("label", "namespace", sky.kubectl.namespace, RESTRICTED, "--overwrite")
     made = stars_url.replace("stars.csv", "north.csv")
     catalog = gaia_catalog(made, "north")
+    catalog["spec"]["deletionPolicy"] = "Delete"
     catalog["spec"]["prepare"] = {"command": ["python", "-c", NORTH, stars_url, made]}
     sky.load(catalog)
     count = truths()["SELECT COUNT(*) FROM gaia.Star WHERE decl > 0"]
     assert sky.ask("SELECT COUNT(*) FROM north.Star") == count
     catalog = gaia_catalog(made, "nothing")
+    catalog["spec"]["deletionPolicy"] = "Delete"
     catalog["spec"]["prepare"] = {"command": ["python", "-c", "raise SystemExit('no tape')"], "retries": 0}
     sky.kubectl.apply(catalog)
     wait_for("the failure is told", lambda: sky.catalog("nothing").get("state") == "Failed")
     assert "kubectl logs job/nothing-" in sky.catalog("nothing")["errors"][0]
-    for name in ("north", "nothing"):
-        sky.kubectl.patch("qservcatalog", name, {"spec": {"deletionPolicy": "Delete"}})
-    sky.wait_calm()
     sky.kubectl("delete", "qservcatalog", "north", "nothing")
     wait_for("their databases are dropped", lambda: sky.ask("SHOW DATABASES") == [("gaia",), ("information_schema",)])
 

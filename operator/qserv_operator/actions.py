@@ -106,10 +106,10 @@ class DropDatabase:
 
 @dataclass(frozen=True)
 class CreateJob:
-    """Run a Job of this name, once."""
+    """Run a Job of this name, once. What it is told is not told to the log."""
 
     name: str
-    manifest: Object
+    manifest: Object = field(repr=False)
 
 
 @dataclass(frozen=True)
