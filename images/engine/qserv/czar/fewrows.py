@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from mysql_mimic.types import str_len
 
-from qserv.czar.texts import FLOAT_DIGITS, text_column
+from qserv.czar.texts import FLOAT_DIGITS, PLAIN_FROM, text_column
 
 FEW = 64
 """Rows up to which this is the faster way."""
@@ -59,10 +59,17 @@ def _floats(column: pa.Array, write: Callable[[float], str | None]) -> Texts:
 
 
 def _double(value: float) -> str | None:
-    """The shortest digits that read back, or None where Python writes them otherwise than MySQL."""
-    return repr(value).removesuffix(".0") if 1e-4 <= abs(value) < 1e15 or value == 0 else None
+    """The shortest digits that read back, as MySQL writes them; None for whole numbers of 16 digits."""
+    text = repr(value)
+    number, exponent, power = text.partition("e")
+    if not exponent:
+        return text.removesuffix(".0") if abs(value) < 1e15 or not value.is_integer() else None
+    if abs(value) < PLAIN_FROM or value >= 1 or value <= -1:
+        return text.replace("e+", "e")
+    sign = "-" if value < 0 else ""
+    return f"{sign}0.{'0' * (-int(power) - 1)}{number.lstrip('-').replace('.', '')}"
 
 
 def _single(value: float) -> str | None:
-    """Six significant digits, or None where Python writes them otherwise than MySQL."""
-    return f"{value:.{FLOAT_DIGITS}g}" if 1e-4 <= abs(value) < 1e5 or value == 0 else None
+    """Six significant digits, as MySQL writes them; None for whole numbers of 16 digits."""
+    return _double(float(f"{value:.{FLOAT_DIGITS}g}"))

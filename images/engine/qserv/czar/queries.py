@@ -23,7 +23,7 @@ from qserv.czar.dispatch import Progress
 
 log = logs.get(__name__)
 
-GATHER = 0.02
+GATHER = 0.2
 """Seconds in which entries of the history are gathered before they are written."""
 
 _WRITES = 200
@@ -156,8 +156,10 @@ class Queries:
         """
         with self._lock:
             here = [found for found in self._running.values() if found.id == query or found.connection == connection]
+            # the metadata may not know yet that it ended
+            ended = any(found.id == query or found.connection == connection for found in self._ended)
         mine = [found for found in here if by.admin or found.account.name == by.name]
-        if not here:
+        if not here and not ended:
             self._metadata.request_kill(by, query=query, connection=connection, close=close)
             return
         if not mine:

@@ -30,6 +30,12 @@ _SPELLINGS = (
     (re.compile(r"^(\s*SHOW\s+(?:FULL\s+)?(?:TABLES|TABLE\s+STATUS|TRIGGERS|EVENTS)\s+)IN\b", re.I), r"\1FROM"),
     (re.compile(r"^(\s*SHOW\s+)(?:EXTENDED\s+)?(?:KEYS|INDEXES|INDEX)\s+(?:FROM|IN)\b", re.I), r"\1INDEX FROM"),
     (re.compile(r"^(\s*SHOW\s+GRANTS)\s+FOR\s+CURRENT_USER(?:\s*\(\s*\))?\s*;?\s*$", re.I), r"\1"),
+    (re.compile(r"^(\s*SHOW\s+COLLATION\s+WHERE\s+)`?Charset`?", re.I), r"\1`Charset`"),
+    (
+        re.compile(r"^(\s*SHOW\s+CREATE\s+)(?:DATABASE|SCHEMA)\s+(?:IF\s+NOT\s+EXISTS\s+)?", re.I),
+        r"\1DATABASE ",
+    ),
+    (re.compile(r"^\s*START\s+TRANSACTION\s+WITH\s+CONSISTENT\s+SNAPSHOT\b", re.I), "START TRANSACTION"),
     (re.compile(r"^\s*SHOW\s+COUNT\s*\(\s*\*\s*\)\s+WARNINGS\s*;?\s*$", re.I), "SELECT @@warning_count"),
     (
         re.compile(
@@ -56,7 +62,8 @@ def parse(sql: str) -> exp.Expression | None:
     for pattern, spelling in _SPELLINGS:
         sql = pattern.sub(spelling, sql)
     try:
-        found = [tree for tree in sqlglot.parse(sql, dialect="mysql") if tree is not None]
+        trees = sqlglot.parse(sql, dialect="mysql")
+        found = [tree for tree in trees if tree is not None and not isinstance(tree, exp.Semicolon)]
     except SqlglotError as error:
         raise _parse_error(sql, error) from None
     except RecursionError:
@@ -104,7 +111,7 @@ def _named(statement: exp.Expression, text: str) -> exp.Expression:
     """The statement with aliases for its columns that have none: their texts, which values put in would change."""
     select = statement.this if isinstance(statement, exp.Describe) else statement
     if isinstance(select, exp.Select):
-        names = Names.of_text(text).of(select)
+        names = Names(text).of(select)
         for node, name in zip(list(select.expressions), names, strict=True):
             if not isinstance(node, exp.Alias | exp.Column | exp.Star):
                 shown = re.sub(rf":{MARK}\d+", "?", name)
@@ -159,6 +166,7 @@ Functions = Mapping[str, Callable[[], Value]]
 
 _NODES: dict[str, str] = {
     "CurrentUser": "CURRENT_USER",
+    "CurrentRole": "CURRENT_ROLE",
     "SessionUser": "USER",
     "CurrentSchema": "DATABASE",
     "CurrentDatabase": "DATABASE",

@@ -17,7 +17,7 @@ FLOAT_DIGITS = 6
 """Significant digits of a FLOAT in MySQL's text protocol."""
 
 _PLAIN_BELOW = 1e15
-_PLAIN_FROM = 1e-15
+PLAIN_FROM = 1e-15
 """MariaDB writes a number between these without an exponent (and one with a fraction up to 1e16), Arrow one between
 1e-6 and 1e10."""
 
@@ -67,7 +67,7 @@ def _doubles(column: pa.Array) -> pa.Array:
     size = np.abs(numbers)
     if (size >= 1e9).any():
         texts = pc.replace_substring(texts, "e+", "e", max_replacements=1)
-    texts = _expanded_small(texts, (size >= _PLAIN_FROM) & (size < 1e-6))
+    texts = _expanded_small(texts, (size >= PLAIN_FROM) & (size < 1e-6))
     large = (size >= 1e9) & ((size < _PLAIN_BELOW) | ((size < 10 * _PLAIN_BELOW) & (size != np.floor(size))))
     if not large.any():
         return texts

@@ -50,6 +50,7 @@ class Wire:
         self.reader = reader
         self.writer = writer
         self.sequence = 0
+        self._unsent: list[Bytes] = []
         writer.transport.set_write_buffer_limits(high=1 << 20)
 
     async def read(self, limit: int) -> bytes:
@@ -81,13 +82,13 @@ class Wire:
                 return b"".join(parts)
 
     def put(self, payload: bytes) -> None:
-        """Write a payload as packets, without waiting."""
-        self.writer.write(packetise(payload, self.sequence))
+        """Take a payload as packets; they go out with the next :meth:`drain`, in one write."""
+        self._unsent.append(packetise(payload, self.sequence))
         self.sequence = (self.sequence + len(payload) // MAX_PACKET + 1) & 0xFF
 
     def put_packets(self, packets: Bytes, sequence: int) -> None:
-        """Write what is framed already; ``sequence`` is the number that comes after it."""
-        self.writer.write(packets)
+        """Take what is framed already, like :meth:`put`; ``sequence`` is the number that comes after it."""
+        self._unsent.append(packets)
         self.sequence = sequence
 
     @property
@@ -95,7 +96,8 @@ class Wire:
         return self.writer.get_extra_info("ssl_object") is not None
 
     async def drain(self) -> None:
-        """Wait until the client has taken most of what was written."""
+        """Send what was put, and wait until the client has taken most of it."""
+        self._flush()
         try:
             await self.writer.drain()
         except (ConnectionError, OSError) as error:
@@ -128,7 +130,13 @@ class Wire:
             raise DisconnectedError("the TLS handshake failed") from error
 
     def close(self) -> None:
+        self._flush()
         self.writer.close()
+
+    def _flush(self) -> None:
+        if self._unsent:
+            self.writer.write(self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent))
+            self._unsent.clear()
 
     def abort(self) -> None:
         """Close at once, whatever was not sent yet."""

@@ -75,7 +75,11 @@ def parse(text: str) -> exp.Expr:
     ParseError
     """
     try:
-        found = [each for each in sqlglot.parse(text, read="mysql") if each is not None]
+        found = [
+            each
+            for each in sqlglot.parse(text, read="mysql")
+            if each is not None and not isinstance(each, exp.Semicolon)
+        ]
     except sqlglot.errors.SqlglotError as error:
         details = getattr(error, "errors", None) or [{}]
         near = f"{details[0].get('highlight') or ''}{details[0].get('end_context') or ''}"[:80]
