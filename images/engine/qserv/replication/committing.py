@@ -82,12 +82,16 @@ class Committing:
         self._runtime = runtime
         self._running: dict[int, Future[None]] = {}
         self._short: dict[int, _Short] = {}
+        # By transaction: worker, process and path of files that were fetched, which are not to be looked at again.
+        self._there: dict[int, set[tuple[int, str, str]]] = {}
 
     def step(self) -> bool | None:
         """False when no transaction is ending, and nothing of one is left to be removed on workers that are there."""
         self._running = {key: future for key, future in self._running.items() if not future.done()}
         aborting = self._metadata.read(partial(ingests.ingests, states=("aborting",)))
         committing = self._metadata.read(partial(ingests.ingests, states=("committing",)))
+        open_ = {row.id for row in committing}
+        self._there = {key: files for key, files in self._there.items() if key in open_}
         first = {
             row.database_id: row for row in sorted(committing, key=lambda one: one.committing or 0.0, reverse=True)
         }
@@ -140,7 +144,7 @@ class Committing:
         written = {file.unit for file in files}
         held = self._metadata.read(partial(units.replicas, identifiers=written))
         asked = {unit: {worker for worker, _ in held.get(unit, ())} for unit in written}
-        absent = self._spread(files, asked)
+        absent = self._spread(transaction, files, asked)
         if not self._kept_twice(transaction, asked, absent):
             return
         known = set(self._registry.rows())
@@ -195,6 +199,7 @@ class Committing:
         if not _alive(staged, by_name, waiting):
             return False
         facts = self._metadata.read(partial(_facts, ids=sorted({row.table_id for row in done})))
+        scopes = {table.id: table.database.family.id if table.database.family else 0 for table in facts}
         works = {}
         for name in waiting:
             worker = by_name[name]
@@ -205,38 +210,48 @@ class Committing:
                 contributions=tuple((row.id, row.attempt) for row in staged[name]),
                 existing_index=existing,
             )
-            works[name] = partial(self._prepare_one, worker, message)
-        answers = self._calls.all(works)
-        scopes = {table.id: table.database.family.id if table.database.family else 0 for table in facts}
-        for name, answer in answers.items():
+            works[name] = partial(self._prepare_one, worker, message, scopes)
+        # These wait for calls of their own, and so not in the same threads.
+        for answer in self._calls.all(works, slow=True).values():
             if isinstance(answer, QservError):
                 raise answer
-            # Files of a worker that restarted may lack rows, or lie on another disk than the one that is on the map.
-            if not answer.boot == by_name[name].boot == self._registry.rows()[by_name[name].id].boot:
+            if not answer:
                 return False
-            self._leader.write(
-                partial(
-                    ingests.enter_prepared,
-                    transaction=transaction,
-                    worker=by_name[name].id,
-                    staged=answer.files,
-                    scopes=scopes,
-                )
-            )
         return True
 
-    def _prepare_one(self, worker: WorkerRow, message: Prepare) -> Prepared:
+    def _prepare_one(self, worker: WorkerRow, message: Prepare, scopes: Mapping[int, int]) -> bool:
+        """Have a worker's files written, entered, and fetched while others still write; whether they count."""
         answer = self._calls.client(worker.flight).action("prepare", message, Prepared, timeout=_PREPARE_SECONDS)
         if answer is None:
             raise WorkerFailed(f"worker {worker.name} gave no answer to a prepare")
-        return answer
+        # Files of a worker that restarted may lack rows, or lie on another disk than the one that is on the map.
+        if not answer.boot == worker.boot == self._registry.rows()[worker.id].boot:
+            return False
+        transaction = message.transaction
+        enter = partial(ingests.enter_prepared, transaction=transaction, worker=worker.id)
+        self._leader.write(partial(enter, staged=answer.files, scopes=scopes))
+        prepared = self._metadata.read(partial(ingests.prepared_files, transaction=transaction))
+        files = [file for file in prepared if file.source == worker.id]
+        held = self._metadata.read(partial(units.replicas, identifiers={file.unit for file in files}))
+        self._fetch_all(transaction, files, {unit: {one for one, _ in pairs} for unit, pairs in held.items()})
+        return True
 
-    def _spread(self, files: Sequence[FileRow], holders: Mapping[int, set[int]]) -> Absent:
+    def _spread(self, transaction: int, files: Sequence[FileRow], holders: Mapping[int, set[int]]) -> Absent:
         """Have all holders of each unit fetch its new files; answers those that could not."""
+        absent = self._fetch_all(transaction, files, holders)
+        for unit, missing in absent.items():
+            if missing >= holders[unit]:
+                raise Unavailable(f"unit {unit}: no worker that holds it can take its new files")
+        return absent
+
+    def _fetch_all(self, transaction: int, files: Sequence[FileRow], holders: Mapping[int, set[int]]) -> Absent:
         workers = self._registry.rows()
+        there = self._there.setdefault(transaction, set())
         wanted: dict[tuple[int, int], list[FileRow]] = defaultdict(list)
         for file in files:
-            for holder in holders[file.unit] - {file.source}:
+            for holder in holders.get(file.unit, set()) - {file.source}:
+                if (holder, workers[holder].boot, file.path) in there:
+                    continue
                 wanted[file.source, holder].append(file)
         answers = self._calls.all(
             {pair: partial(self._fetch, workers, pair, batch) for pair, batch in sorted(wanted.items())}
@@ -247,9 +262,8 @@ class Committing:
                 log.warning("a holder is left behind", worker=workers[pair[1]].name, reason=answer.message)
                 for file in wanted[pair]:
                     absent[file.unit].add(pair[1])
-        for unit, missing in absent.items():
-            if missing >= holders[unit]:
-                raise Unavailable(f"unit {unit}: no worker that holds it can take its new files")
+            else:
+                there.update((pair[1], workers[pair[1]].boot, file.path) for file in wanted[pair])
         return absent
 
     def _kept_twice(self, transaction: int, asked: Mapping[int, set[int]], absent: Absent) -> bool:
