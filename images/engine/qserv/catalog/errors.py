@@ -6,7 +6,7 @@
     ├── SqlError            a statement that cannot be answered as written
     │   ├── ParseError
     │   ├── UnknownDatabase, UnknownTable, UnknownColumn, UnknownFunction, UnknownVariable
-    │   ├── NoDatabase, EmptyStatement
+    │   ├── NoDatabase, EmptyStatement, UnknownStatement
     │   ├── AmbiguousColumn
     │   ├── WrongArguments        a function or restrictor called with what it cannot take
     │   ├── RadiusAboveOverlap    a neighbour search wider than the stored overlap
@@ -126,6 +126,11 @@ class RadiusAboveOverlap(SqlError):
 class Unsupported(SqlError):
     code = "unsupported"
     mysql = 1235
+
+
+class UnknownStatement(SqlError):
+    code = "unknown-statement"
+    mysql = 1243
 
 
 class ArithmeticOverflow(SqlError):

@@ -61,6 +61,8 @@ _COLUMNS: dict[str, str] = {
     "PLUGINS": "PLUGIN_NAME PLUGIN_VERSION PLUGIN_STATUS PLUGIN_TYPE",
     "CHARACTER_SETS": "CHARACTER_SET_NAME DEFAULT_COLLATE_NAME DESCRIPTION MAXLEN#",
     "COLLATIONS": "COLLATION_NAME CHARACTER_SET_NAME ID# IS_DEFAULT IS_COMPILED SORTLEN#",
+    "COLLATION_CHARACTER_SET_APPLICABILITY": "COLLATION_NAME CHARACTER_SET_NAME",
+    "PROCESSLIST": "ID# USER HOST DB COMMAND TIME# STATE INFO",
     "KEYWORDS": "WORD RESERVED#",
     "USER_PRIVILEGES": "GRANTEE TABLE_CATALOG PRIVILEGE_TYPE IS_GRANTABLE",
     "SCHEMA_PRIVILEGES": "GRANTEE TABLE_CATALOG TABLE_SCHEMA PRIVILEGE_TYPE IS_GRANTABLE",
@@ -85,8 +87,8 @@ def table_of(number: int, name: str, columns: Iterable[str]) -> Table:
     return Table(number, NAME, name, TableKind.REPLICATED, made)
 
 
-def virtual(visible: Catalog, placement: Placement) -> Virtual:
-    """The tables over the databases that an account may read."""
+def virtual(visible: Catalog, placement: Placement, processes: Callable[[], Iterable[Row]]) -> Virtual:
+    """The tables over the databases that an account may read; ``processes``: the queries that it may see run."""
     makers: dict[str, Callable[[], Iterable[Row]]] = {
         "SCHEMATA": partial(_schemata, visible),
         "TABLES": partial(_tables, visible, placement),
@@ -96,6 +98,8 @@ def virtual(visible: Catalog, placement: Placement) -> Virtual:
         "KEY_COLUMN_USAGE": partial(_key_usage, visible),
         "ENGINES": lambda: [(ENGINE, "DEFAULT", "Sky catalogs in chunks on many nodes", "NO", "NO", "NO")],
         "CHARACTER_SETS": lambda: [(CHARSET, COLLATION, "UTF-8 Unicode", 4)],
+        "COLLATION_CHARACTER_SET_APPLICABILITY": lambda: [(COLLATION, CHARSET)],
+        "PROCESSLIST": processes,
         "COLLATIONS": lambda: [(COLLATION, CHARSET, 45, "Yes", "Yes", 1)],
     }
     database = schema()

@@ -27,8 +27,9 @@ from qserv.catalog.model import Catalog, Database
 from qserv.czar import bits, infoschema, statements, variables
 from qserv.czar.executor import Answer, Executor, Virtual
 from qserv.czar.explain import explain
+from qserv.czar.preparing import Execution, Named
 from qserv.czar.queries import Queries
-from qserv.czar.show import Scene, may_read, show
+from qserv.czar.show import Scene, may_read, process_row, show
 from qserv.czar.statements import Value
 from qserv.sql.plan import Plan
 
@@ -86,6 +87,7 @@ class Session:
         self.database: str | None = None
         self.variables = variables.session_variables()
         self.own: dict[str, Value] = {}
+        self._named = Named()
         self.warnings: list[Warning_] = []
         if database:
             self.use(database)
@@ -114,7 +116,10 @@ class Session:
     def run(self, sql: str) -> Result:
         """Answer a statement. An error is also kept for ``SHOW WARNINGS``."""
         try:
-            return self.execute(statements.parse(sql), sql)
+            named = self._named.read(sql, self.own)
+            if isinstance(named, Execution):
+                return self.execute(named.statement, named.sql)
+            return Result() if named else self.execute(statements.parse(sql), sql)
         except QservError as error:
             self.warnings = [("Error", error.mysql, error.message)]
             raise
@@ -154,7 +159,7 @@ class Session:
         elif isinstance(statement, exp.Set):
             for item in statement.expressions:
                 if isinstance(item.this, exp.Binary):
-                    item.this.set("expression", self._prepared(item.this.expression))
+                    item.this.set("expression", self._set_value(self._prepared(item.this.expression)))
             variables.assign(statement, self.variables, self.own)
         elif isinstance(statement, exp.Kill):
             self._kill(statement)
@@ -163,6 +168,15 @@ class Session:
                 f"{statement.key.upper()} is not answered: catalogs are read-only through SQL. "
                 "Load data with `qserv load` or the controller's REST"
             )
+
+    def _set_value(self, node: exp.Expression) -> exp.Expression:
+        """What is on the right of SET: a function or a subquery as the value that it has."""
+        if not isinstance(node, exp.Func | exp.Subquery | exp.Binary):
+            return node
+        select = node.this if isinstance(node, exp.Subquery) else exp.select(node)
+        result = self._select(select, f"SELECT {node.sql(dialect='mysql')}")
+        values = [value for batch in result.batches() for value in batch.column(0).to_pylist()]
+        return statements.literal(values[0] if values else None)
 
     def _kill(self, statement: exp.Kill) -> None:
         whole = statement.text("kind").upper() != "QUERY"
@@ -183,6 +197,7 @@ class Session:
         functions = {
             "DATABASE": lambda: self.database,
             "USER": lambda: f"{self.account.name}@%",
+            "CURRENT_ROLE": lambda: "NONE",
             "CURRENT_USER": lambda: f"{self.account.name}@%",
             "VERSION": lambda: variables.VERSION,
             "CONNECTION_ID": lambda: self.connection,
@@ -205,8 +220,11 @@ class Session:
         for name in sorted(names - {""}):
             may_read(self.account, name)
         if any(name.casefold() == infoschema.NAME for name in names):
-            return infoschema.virtual(self._visible(snapshot), snapshot.placement)
+            return infoschema.virtual(self._visible(snapshot), snapshot.placement, self._processes)
         return None
+
+    def _processes(self) -> list[infoschema.Row]:
+        return [process_row(query) for query in self._czar.queries.running(self.account)]
 
     def _plan(self, statement: exp.Expression, snapshot: Snapshot, virtual: Virtual | None, text: str) -> Plan:
         catalog = virtual.catalog if virtual else self._visible(snapshot)

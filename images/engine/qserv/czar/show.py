@@ -195,14 +195,15 @@ def _create_database(statement: exp.Show, scene: Scene) -> Shown:
     ]
 
 
+def process_row(query: QueryRecord, cut: int | None = None) -> Row:
+    """A query that runs, as SHOW PROCESSLIST tells it; ``cut``: how many characters of its text."""
+    lasted = int(time.time() - query.started)
+    return query.connection, query.account, query.czar, query.database, "Query", lasted, "executing", query.sql[:cut]
+
+
 def _processlist(statement: exp.Show, scene: Scene) -> Shown:
-    now = time.time()
     cut = None if statement.args.get("full") else _INFO
-    rows = [
-        (query.connection, query.account, query.czar, query.database, "Query", int(now - query.started), "executing",
-         query.sql[:cut])
-        for query in scene.running()
-    ]  # fmt: skip
+    rows = [process_row(query, cut) for query in scene.running()]
     return "Id#|User|Host|db|Command|Time#|State|Info", rows
 
 

@@ -71,6 +71,12 @@ _OURS: dict[str, VariableSchema] = {
     "information_schema_stats_expiry": (int, 86400, True),
     "default_week_format": (int, 0, True),
     "div_precision_increment": (int, 4, False),
+    "lc_messages": (str, "en_US", True),
+    "lc_time_names": (str, "en_US", True),
+    "have_profiling": (str, "NO", False),
+    "have_query_cache": (str, "NO", False),
+    "basedir": (str, "", False),
+    "tmpdir": (str, "", False),
 }
 
 _SCHEMA: dict[str, VariableSchema] = {**SYSTEM_VARIABLES, **_OURS}

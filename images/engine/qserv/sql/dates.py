@@ -130,7 +130,7 @@ def _current_time(translator: Translator, node: exp.CurrentTime) -> Value:
     return Value("CAST(date_trunc('second', qserv_now()) AS TIME)", TIME)
 
 
-@handles(exp.CurrentTimestamp, exp.UtcTimestamp)
+@handles(exp.CurrentTimestamp, exp.UtcTimestamp, exp.Localtime, exp.Localtimestamp)
 def _now(translator: Translator, node: exp.Func) -> Value:
     return now()
 

@@ -93,6 +93,12 @@ def test_looking_around(connection: Connection[Any]) -> None:
         "SELECT TABLE_SCHEMA, NULL, TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_TYPE='BASE TABLE'",
         "SELECT * FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = 'sky'",
         "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME",
+        "SHOW COLLATION WHERE Charset = 'utf8mb4' AND Collation = 'utf8mb4_bin'",
+        "SHOW CREATE SCHEMA IF NOT EXISTS `sky`",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+        "SELECT @@have_profiling, @@lc_messages, CURRENT_ROLE(), LOCALTIME",
+        "SELECT * FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY",
+        "/* DBeaver */ SELECT 1 /* one */; -- and no more",
     ],
 )
 def test_clients_greetings_are_answered(connection: Connection[Any], sql: str) -> None:
@@ -125,6 +131,35 @@ def test_variables_and_warnings(connection: Connection[Any]) -> None:
     assert "nothing" in message
     rows(connection, "SELECT 1")
     assert rows(connection, "SHOW WARNINGS") == []
+
+
+def test_set_takes_expressions(connection: Connection[Any]) -> None:
+    rows(connection, "SET sql_mode = 'ANSI'")
+    rows(connection, "SET sql_mode=CONCAT(@@sql_mode,',STRICT_TRANS_TABLES'), @x = 5 + 3")
+    assert rows(connection, "SELECT @@sql_mode, @x") == [("ANSI,STRICT_TRANS_TABLES", 8)]
+    rows(connection, "SET sql_mode=(SELECT REPLACE(@@sql_mode, 'ANSI', 'ANSI_QUOTES'))")
+    assert rows(connection, "SELECT @@sql_mode") == [("ANSI_QUOTES,STRICT_TRANS_TABLES",)]
+
+
+def test_named_prepared_statements(connection: Connection[Any]) -> None:
+    rows(connection, "PREPARE one FROM 'SELECT label FROM Object WHERE objectId = ? AND label <> ?'")
+    rows(connection, "SET @key = 7, @other = 'it''s'")
+    assert rows(connection, "EXECUTE one USING @key, @other") == [("star 7",)]
+    rows(connection, "SET @text = 'SELECT COUNT(*) FROM Filter'")
+    rows(connection, "PREPARE `Two` FROM @text;")
+    assert rows(connection, "EXECUTE two") == [(5,)]
+    for wrong, number in (("EXECUTE one USING @key", 1210), ("EXECUTE three", 1243), ("PREPARE x FROM 'SELEC'", 1064)):
+        with pytest.raises(pymysql.err.MySQLError) as raised:
+            rows(connection, wrong)
+        assert raised.value.args[0] == number
+    rows(connection, "DEALLOCATE PREPARE one")
+    with pytest.raises(pymysql.err.MySQLError):
+        rows(connection, "EXECUTE one USING @key, @other")
+
+
+def test_the_processlist_as_a_table(connection: Connection[Any]) -> None:
+    asked = "SELECT USER, DB, INFO FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()"
+    assert rows(connection, asked) == [("joe", "sky", asked)]
 
 
 def test_use_and_change_of_database(cluster: Cluster) -> None:
