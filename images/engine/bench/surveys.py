@@ -12,10 +12,14 @@ from pymysql.connections import Connection
 
 from qserv.catalog.spec import FamilySpec, LoadSpec, TableSpec
 from qserv.ingest.specfile import read_spec, write_spec
-from qserv.ingest.synth import DEFAULT_FAMILY, synthesize
+from qserv.ingest.synth import synthesize
 from qserv.ingest.synthshapes import Area
 
 NARROW, WIDE, DENSE = "narrow", "wide", "dense"
+
+WIDE_AREA = FamilySpec(stripes=60, substripes=18, overlap=0.01667)
+DENSE_AREA = FamilySpec(stripes=360, substripes=10, overlap=0.01667)
+"""Some 60,000 objects in a chunk; LSST's have more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,7 @@ def make(folder: Path, sizes: Sizes) -> dict[str, Survey]:
     return {
         NARROW: _survey(folder, NARROW, sizes.objects, sizes.sources_per_object, area),
         WIDE: _survey(folder, WIDE, sizes.wide_objects, 0, area, wide=True),
-        DENSE: _survey(
-            folder, DENSE, sizes.dense_objects, 0, dense, family=FamilySpec(stripes=360, substripes=10, overlap=0.01667)
-        ),
+        DENSE: _survey(folder, DENSE, sizes.dense_objects, 0, dense, family=DENSE_AREA),
     }
 
 
@@ -68,7 +70,7 @@ def _survey(
     area: Area,
     *,
     wide: bool = False,
-    family: FamilySpec = DEFAULT_FAMILY,
+    family: FamilySpec = WIDE_AREA,
 ) -> Survey:
     path = folder / database / f"{database}.yaml"
     if not path.exists():
