@@ -91,11 +91,11 @@ class Cluster:
 
 
 @contextmanager
-def running(folder: Path, workers: int = 3) -> Iterator[Cluster]:
-    """A cluster in a folder of its own; its processes end with the context."""
+def running(folder: Path, workers: int = 3, metadata: str | None = None) -> Iterator[Cluster]:
+    """A cluster in a folder of its own, perhaps with its metadata elsewhere; its processes end with the context."""
     home = Home(folder)
     try:
-        yield Cluster(home, local.up(home, workers, local.Ports()))
+        yield Cluster(home, local.up(home, workers, local.Ports(), metadata=metadata))
     finally:
         local.down(home)
 

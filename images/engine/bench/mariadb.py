@@ -38,38 +38,72 @@ def _program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")
 
 
-@contextmanager
-def private_server(parent: Path | None = None) -> Iterator[Path]:
-    """Run a server; the value is its socket, by which ``root`` needs no password.
+class Server:
+    """A server in a folder of its own, by whose ``socket`` ``root`` needs no password.
 
     Raises
     ------
     RuntimeError
-        If the server ends before it answers; the message holds its log.
+        If it ends before it answers; the message holds its log.
     """
-    # the path of a socket has at most 107 characters, so a test's deep folders do not do
-    folder = Path(mkdtemp(prefix="qserv-mariadb-", dir=parent))
-    path, log = folder / "s", folder / "log"
-    common = ("--no-defaults", f"--datadir={folder / 'data'}", f"--user={getpass.getuser()}")
-    try:
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "s"
+        self._log = folder / "log"
+        self._common = ("--no-defaults", f"--datadir={folder / 'data'}", f"--user={getpass.getuser()}")
+        self._pid = folder / "pid"
         install = [
             _program("mariadb-install-db"),
-            *common,
+            *self._common,
             "--skip-test-db",
             "--auth-root-authentication-method=normal",
         ]
         subprocess.run([*filter(None, install)], check=True, capture_output=True)
-        command = [_program("mariadbd"), *common, f"--socket={path}", f"--pid-file={folder / 'pid'}", *OPTIONS]
-        with log.open("wb") as output:
-            server = subprocess.Popen([*filter(None, command)], stdout=output, stderr=output)
+        self.start()
+
+    def start(self) -> None:
+        """Run it, with what was committed before, and wait until it answers."""
+        own = (f"--socket={self.socket}", f"--pid-file={self._pid}")
+        command = [_program("mariadbd"), *self._common, *own, *OPTIONS]
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen([*filter(None, command)], stdout=output, stderr=output)
         try:
-            _await(server, path, log)
-            yield path
+            _await(self._process, self.socket, self._log)
+        except RuntimeError:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self._process.kill()
+        self._process.wait()
+        self.socket.unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=START_SECONDS)
+
+
+@contextmanager
+def private(parent: Path | None = None) -> Iterator[Server]:
+    """A server that ends with the context."""
+    # the path of a socket has at most 107 characters, so a test's deep folders do not do
+    folder = Path(mkdtemp(prefix="qserv-mariadb-", dir=parent))
+    try:
+        server = Server(folder)
+        try:
+            yield server
         finally:
-            server.terminate()
-            server.wait(timeout=START_SECONDS)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def private_server(parent: Path | None = None) -> Iterator[Path]:
+    """As :func:`private`; the value is its socket."""
+    with private(parent) as server:
+        yield server.socket
 
 
 def _await(server: subprocess.Popen[bytes], path: Path, log: Path) -> None:

@@ -22,13 +22,17 @@ class WorkerPorts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """How a local cluster is reached: ``cluster.json``. All ports are on 127.0.0.1."""
+    """How a local cluster is reached: ``cluster.json``. All ports are on 127.0.0.1.
+
+    ``metadata``: URL of the metadata database; None: a file of the folder.
+    """
 
     mysql: int
     http: int
     flight: int
     controller: int
     workers: tuple[WorkerPorts, ...]
+    metadata: str | None = None
 
 
 class Home:

@@ -56,8 +56,16 @@ class Member:
     ports: tuple[int, ...]
 
 
-def up(home: Home, workers: int, ports: Ports, tell: Callable[[str], None] = lambda _text: None) -> Facts:
+def up(
+    home: Home,
+    workers: int,
+    ports: Ports,
+    tell: Callable[[str], None] = lambda _text: None,
+    metadata: str | None = None,
+) -> Facts:
     """Start what of the cluster does not run, and wait until all of it answers.
+
+    ``metadata`` is the URL of another database than SQLite, for a new cluster.
 
     Raises
     ------
@@ -68,7 +76,7 @@ def up(home: Home, workers: int, ports: Ports, tell: Callable[[str], None] = lam
     """
     home.create()
     with _alone(home):
-        facts = _facts(home, workers, ports)
+        facts = _facts(home, workers, ports, metadata)
         members = _members(home, facts)
         for member in members:
             _refuse_taken_ports(home, member)
@@ -130,7 +138,7 @@ def _alone(home: Home) -> Iterator[None]:
         yield
 
 
-def _facts(home: Home, workers: int, ports: Ports) -> Facts:
+def _facts(home: Home, workers: int, ports: Ports, metadata: str | None) -> Facts:
     """The ports of the cluster: those given, those of before, or free ones."""
     there = home.known_facts()
     if there is not None and len(there.workers) > workers:
@@ -146,12 +154,13 @@ def _facts(home: Home, workers: int, ports: Ports) -> Facts:
         flight=ports.flight or (there.flight if there else next(free)),
         controller=ports.controller or (there.controller if there else next(free)),
         workers=before + more,
+        metadata=there.metadata if there else metadata,
     )
 
 
 def _members(home: Home, facts: Facts) -> list[Member]:
     secret = str(home.secret_file)
-    metadata = f"sqlite:///{home.metadata_file}"
+    metadata = facts.metadata or f"sqlite:///{home.metadata_file}"
     threads = str(max(1, os.cpu_count() or 1))
     found = [
         Member(

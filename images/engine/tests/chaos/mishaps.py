@@ -7,32 +7,48 @@ import random
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench.cluster import Cluster, await_true
+from bench.mariadb import Server
 from chaos.askers import Askers
 from qserv.catalog.resources import ScrubView
+from qserv.ingest.synth import synthesize
+
+_LOADED = 20_000
+"""Objects of a load in which the metadata's database ends."""
 
 
 class Mishaps:
     """Mishaps of one cluster, by name.
 
-    ``pause``: seconds for which a process is stopped by SIGSTOP.
+    ``pause``: seconds for which a process is stopped by SIGSTOP. ``database``: of the metadata, where it is a server.
     """
 
-    def __init__(self, cluster: Cluster, askers: Askers, chance: random.Random, pause: float) -> None:
+    def __init__(
+        self, cluster: Cluster, askers: Askers, chance: random.Random, pause: float, database: Server | None
+    ) -> None:
+        self._database = database
         self._cluster = cluster
         self._askers = askers
         self._chance = chance
         self._pause = pause
+        self._loads = 0
 
     def all(self) -> dict[str, Callable[[], None]]:
         found: dict[str, Callable[[], None]] = {
             f"{name} killed": self._killing(name) for name in ("czar", "replication", "worker-1")
         }
+        if self._database is not None:
+            found |= {
+                "metadata database killed": self._without_database(self._database),
+                "metadata database killed in a load": self._loading_without_database(self._database),
+            }
         return found | {
             "two workers killed": self.two_killed,
             "a worker wiped": self.wiped,
@@ -47,6 +63,39 @@ class Mishaps:
             self._cluster.kill(name)
             self._askers.answered(3)
             self._cluster.start()
+
+        return happen
+
+    def _without_database(self, database: Server) -> Callable[[], None]:
+        def happen() -> None:
+            database.kill()
+            try:
+                until = time.monotonic() + self._chance.uniform(0.5, 3.0)
+                await_true(lambda: time.monotonic() > until, "time stands still")
+            finally:
+                database.start()
+            self._askers.answered(3)
+
+        return happen
+
+    def _loading_without_database(self, database: Server) -> Callable[[], None]:
+        """Rows of a load are there once, though what was decided of it had to wait."""
+
+        def happen() -> None:
+            self._loads += 1
+            name = f"load{self._loads}"
+            with tempfile.TemporaryDirectory(prefix="qserv-chaos-load-") as folder:
+                spec = synthesize(Path(folder), _LOADED, 1.0, truth=False, database=name, objects_per_file=1 << 12)
+                with ThreadPoolExecutor(1) as pool:
+                    loading = pool.submit(self._cluster.load, spec)
+                    self._without_database(database)()
+                    loading.result()
+            with self._cluster.connect(name) as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT COUNT(*), COUNT(DISTINCT objectId) FROM Object")
+                if cursor.fetchall() != ((_LOADED, _LOADED),):
+                    self._askers.told.wrong.append(f"{name}: rows of a load are not there once")
+            with self._cluster.controller() as controller:
+                controller.drop_database(name)
 
         return happen
 

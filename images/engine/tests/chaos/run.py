@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import mariadb
 from bench.cluster import Cluster, running
 from chaos.askers import QUERIES, Askers, ask
 from chaos.mishaps import Mishaps, small_disk
@@ -33,6 +35,9 @@ class Totals:
     seconds: float
     skipped: tuple[str, ...] = ()
 
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
     @property
     def well(self) -> bool:
         return not self.wrong and not self.lost
@@ -53,21 +58,29 @@ def run(
     pause: float,
     seed: int,
     only: tuple[str, ...] = (),
+    server: bool = False,
     tell: Callable[[str], None] = lambda _text: None,
 ) -> Totals:
-    """Every mishap once (or those of ``only``), then others at random until ``seconds`` have passed."""
+    """Every mishap once (or those of ``only``), then others at random until ``seconds`` have passed.
+
+    With ``server`` the metadata is on a MariaDB server, which may end as all else.
+    """
     began = time.monotonic()
     chance = random.Random(seed)
     with small_disk(folder / "home" / "workers" / f"worker-{WORKERS - 1}", FULL_DISK) as small:
         disk = small and not only
     skipped: tuple[str, ...] = () if disk or only else ("full disk: tmpfs may not be mounted here",)
-    with running(folder / "home", workers=WORKERS) as cluster:
+    with ExitStack() as parts:
+        database = parts.enter_context(mariadb.private()) if server and mariadb.installed() else None
+        if server and database is None:
+            skipped += ("metadata on MariaDB: mariadb-server is not installed",)
+        cluster = parts.enter_context(running(folder / "home", WORKERS, _url(database)))
         with cluster.controller() as controller:
             controller.set_settings(SettingsWish(factor=FACTOR))
         cluster.load(synthesize(folder / "survey", objects, 2.0, seed=seed, truth=False, family=FAMILY))
         whole(cluster)
         with Askers(cluster) as askers:
-            mishaps = Mishaps(cluster, askers, chance, pause).all()
+            mishaps = Mishaps(cluster, askers, chance, pause, database).all()
             names = [name for name in mishaps if not only or name in only]
             count = 0
             while count < len(names) or time.monotonic() < began + seconds:
@@ -85,6 +98,15 @@ def run(
     return Totals(
         count, sum(told.right.values()), len(told.errors), tuple(told.wrong), lost, time.monotonic() - began, skipped
     )
+
+
+def _url(database: mariadb.Server | None) -> str | None:
+    """Of a new database for metadata on a server."""
+    if database is None:
+        return None
+    with mariadb.connect(database.socket) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE qserv_metadata")
+    return f"mysql+pymysql://root@localhost/qserv_metadata?unix_socket={database.socket}"
 
 
 def whole(cluster: Cluster) -> Status:
