@@ -8,13 +8,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import chunkcost, lookups, mariadb, neighbours, rows, scans, surveys
+from bench import chunkcost, hats, lookups, mariadb, memory, neighbours, rows, scans, surveys
 from bench.cluster import Cluster, running
 from bench.processes import processor_time
 from bench.results import Results
 from bench.surveys import DENSE, FULL, NARROW, QUICK, WIDE, Sizes, Survey
 
-PARTS = ("load", "scans", "mariadb", "lookups", "neighbours", "rows", "chunks")
+PARTS = ("load", "scans", "mariadb", "lookups", "neighbours", "rows", "hats", "memory", "chunks")
+_ALONE = frozenset({"hats", "memory", "chunks"})
+"""Parts that need no cluster with all surveys."""
+
 LOAD_GOAL = ">= 400,000"
 
 
@@ -26,8 +29,14 @@ def main() -> int:
         if arguments.folder is not None:
             arguments.folder.mkdir(parents=True, exist_ok=True)
         folder = arguments.folder or Path(stack.enter_context(TemporaryDirectory(prefix="qserv-bench-")))
-        if set(arguments.only) - {"chunks"}:
+        if set(arguments.only) - _ALONE:
             _cluster(results, stack, folder, sizes, set(arguments.only))
+        if "hats" in arguments.only:
+            results.section("Load beside hats-import")
+            hats.measure(results, folder, surveys.narrow(folder / "surveys", sizes))
+        if "memory" in arguments.only:
+            results.section("Memory while loading")
+            memory.measure(results, folder, sizes.memory_rows)
         if "chunks" in arguments.only:
             results.section("What a chunk costs")
             chunkcost.measure(results, folder)

@@ -37,6 +37,11 @@ def resident_bytes(pid: int) -> int:
     return _number(Path(f"/proc/{pid}/status"), "VmRSS") * 1024
 
 
+def anonymous_bytes(pid: int) -> int:
+    """Resident memory that is not of mapped files: what the system cannot take back."""
+    return _number(Path(f"/proc/{pid}/status"), "RssAnon") * 1024
+
+
 def evict(files: Iterable[Path]) -> None:
     """Take files out of the page cache."""
     os.sync()

@@ -33,10 +33,11 @@ class Sizes:
     rows_sent: int
     rounds: int
     lookups: int
+    memory_rows: tuple[int, int]
 
 
-QUICK = Sizes(500_000, 4, 100_000, 300_000, 300_000, 3, 100)
-FULL = Sizes(5_000_000, 10, 500_000, 1_000_000, 1_000_000, 5, 300)
+QUICK = Sizes(500_000, 4, 100_000, 300_000, 300_000, 3, 100, (500_000, 1_500_000))
+FULL = Sizes(5_000_000, 10, 500_000, 1_000_000, 1_000_000, 5, 300, (10_000_000, 30_000_000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,16 @@ class Survey:
 
 def make(folder: Path, sizes: Sizes) -> dict[str, Survey]:
     """Objects of 20 columns with their sources; of 150 columns; and as dense as LSST will see them."""
-    area = Area()
     dense = Area(ra_min=40.0, dec_min=-0.5, ra_max=40.0 + sizes.dense_objects / 1_000_000, dec_max=0.5)
     return {
-        NARROW: _survey(folder, NARROW, sizes.objects, sizes.sources_per_object, area),
-        WIDE: _survey(folder, WIDE, sizes.wide_objects, 0, area, wide=True),
+        NARROW: narrow(folder, sizes),
+        WIDE: _survey(folder, WIDE, sizes.wide_objects, 0, Area(), wide=True),
         DENSE: _survey(folder, DENSE, sizes.dense_objects, 0, dense, family=DENSE_AREA),
     }
+
+
+def narrow(folder: Path, sizes: Sizes) -> Survey:
+    return _survey(folder, NARROW, sizes.objects, sizes.sources_per_object, Area())
 
 
 def _survey(
