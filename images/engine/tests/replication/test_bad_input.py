@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import http.server
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from qserv.catalog.errors import AccessDenied, Conflict, NotFound, Unsafe, WrongCluster
 from qserv.catalog.messages import Heartbeat
+from qserv.catalog.metadata import Metadata
 from qserv.catalog.model import WorkerState
 from qserv.catalog.resources import ContributionView, ContributionWish, SettingsWish
+from qserv.cli.ports import free_ports
 from qserv.ingest.load import Load
 from replication.smallcluster import Cluster, wait_for
 from replication.test_ingest import open_transaction, rows_of, spec, stars
@@ -199,3 +205,60 @@ def test_the_last_holder_is_not_drained(cluster: Cluster, tmp_path: Path) -> Non
     with pytest.raises(NotFound):
         client.set_worker_state("nobody", WorkerState.ONLINE)
     wait_for(lambda: client.status().chunks.under_replicated == 0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"id": [1], "ra": [10.0]}, "decl"),
+        ({"id": ["one"], "ra": [10.0], "decl": [5.0]}, "id"),
+        ({"id": [1], "ra": [10.0], "decl": [[5.0]]}, "decl"),
+        ({"id": [None], "ra": [10.0], "decl": [5.0]}, "NULL"),
+    ],
+)
+def test_a_file_of_another_shape_fails_its_contribution(
+    cluster: Cluster, transaction: int, tmp_path: Path, columns: dict[str, list[object]], told: str
+) -> None:
+    """The table's declared columns are the contract: a file is refused with its name, and nothing of it is staged."""
+    name = f"shape-{told}-{len(columns)}"
+    path = tmp_path / f"{name}.csv"
+    shown = [[str(value) if value is not None else "" for value in values] for values in columns.values()]
+    lines = [",".join(columns), *(",".join(row) for row in zip(*shown, strict=True))]
+    path.write_text("\n".join(lines) + "\n")
+    cluster.client.contribute(transaction, ContributionWish(name=name, table="Star", url=str(path)))
+    found = ended(cluster, transaction, name)
+    assert found.state == "failed"
+    assert found.failure is not None
+    assert found.failure.code == "bad-data"
+    assert told in found.failure.message
+    assert path.name in found.failure.message
+    with pytest.raises(Conflict, match="cancel it"):
+        cluster.client.end_transaction(transaction, "committed")
+
+
+def test_a_table_that_is_being_loaded_is_not_dropped(cluster: Cluster, transaction: int) -> None:
+    for drop in (lambda: cluster.client.drop_table("badly", "Star"), lambda: cluster.client.drop_database("badly")):
+        with pytest.raises(Conflict) as refused:
+            drop()
+        assert refused.value.code == "conflict"
+    assert cluster.client.transaction(transaction).state == "started"
+
+
+def test_a_program_older_than_the_metadata_does_not_start(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'metadata.db'}"
+    metadata = Metadata(url, migrate_schema=True)
+    metadata.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    metadata.close()
+    (tmp_path / "secret").write_text("a secret\n")
+    environment = {
+        "QSERV_REPLICATION_METADATA_URL": url,
+        "QSERV_REPLICATION_SECRET_FILE": str(tmp_path / "secret"),
+        "QSERV_REPLICATION_PORT": str(free_ports(1)[0]),
+    }
+    program = [str(Path(sys.executable).with_name("qserv")), "replication"]
+    ended_with = subprocess.run(
+        program, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended_with.returncode != 0
+    assert "schema-version" in ended_with.stderr
+    assert "run the newer program" in ended_with.stderr
