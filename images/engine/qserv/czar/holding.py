@@ -69,8 +69,9 @@ class Held:
             self._writer.close()
             self._file.seek(0)
             yield from pa.ipc.open_stream(self._file)
-        batches, self._batches = self._batches, []
-        yield from batches
+        waiting, self._batches = deque(self._batches), []
+        while waiting:
+            yield waiting.popleft()  # so that each is given up as it is taken
         self.clear()
 
     def clear(self) -> None:

@@ -7,6 +7,7 @@ import datetime as dt
 import ipaddress
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -232,3 +233,34 @@ def test_the_history_of_a_czar_that_died_is_closed(cluster: Cluster) -> None:
 
 def history(metadata: Metadata) -> list[Any]:
     return metadata.query_history("joe")
+
+
+def _most_memory(pid: int) -> int:
+    """Bytes that a process held at most so far."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's memory there")
+@pytest.mark.skipif(shutil.which("mariadb") is None, reason="the mariadb client is not installed")
+def test_an_answer_larger_than_the_memory_flows_through(cluster: Cluster) -> None:
+    limits = {"QSERV_CZAR_MEMORY_LIMIT": str(32 << 20), "QSERV_CZAR_SPILL_LIMIT": str(2 << 30)}
+    with process(cluster.folder, **limits) as running:
+        client = ["mariadb", "--no-defaults", "--protocol=tcp", "-h127.0.0.1", f"-P{ready(running)['mysql']}", "-ujoe"]
+
+        def size(sql: str) -> int:
+            command = [*client, "--quick", "--batch", "--skip-column-names", "sky", "-e", sql]
+            with subprocess.Popen(command, env={"MYSQL_PWD": "joe"}, stdout=subprocess.PIPE) as asking:
+                assert asking.stdout is not None
+                found = 0
+                while piece := asking.stdout.read(1 << 20):
+                    found += len(piece)
+            assert asking.returncode == 0
+            return found
+
+        size("SELECT label FROM Object")
+        before = _most_memory(running.pid)
+        sent = size("SELECT REPEAT(a.label, 28) FROM Object a, Filter b, Filter c, Filter d, Filter e")
+        assert sent > 500 << 20
+        # what is held does not grow with the answer: three unfinished batches, and rows on their way
+        assert _most_memory(running.pid) - before < 450 << 20
