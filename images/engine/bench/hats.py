@@ -58,7 +58,8 @@ def _theirs(python: Path, rows: int, survey: Survey, table: str, out: Path) -> d
     family = survey.spec.family
     threshold = 3600 * family.overlap if family is not None else 60.0
     files = sorted(str(path) for path in (survey.path.parent / table).glob("*.parquet"))
-    command = [str(python), str(SCRIPT), str(rows), str(threshold), str(out), *files]
+    # Isolated: this folder has a module of the name of theirs.
+    command = [str(python), "-I", str(SCRIPT), str(rows), str(threshold), str(out), *files]
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     return found

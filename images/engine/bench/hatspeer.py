@@ -38,7 +38,6 @@ def main() -> None:
             output_artifact_name="margin",
             input_catalog_path=str(out / "catalog"),
             margin_threshold=threshold,
-            fine_filtering=True,
             **common,
         )
         pipeline_with_client(margin, client)

@@ -13,8 +13,12 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from qserv.catalog.errors import (
     AlreadyExists,
@@ -30,12 +34,15 @@ from qserv.catalog.errors import (
 from qserv.catalog.model import TableKind
 from qserv.catalog.resources import ContributionView, ContributionWish, TableView, TransactionView
 from qserv.catalog.rest import Controller
-from qserv.catalog.spec import ColumnSpec, LoadSpec, TableSpec
+from qserv.catalog.spec import ColumnSpec, Format, LoadSpec, TableSpec
 from qserv.storage.readers import file_columns
-from qserv.storage.sources import expand, local_path
+from qserv.storage.sources import expand, local_path, part_of, part_url
 
 _FIRST_POLL, _LONGEST_POLL = 0.02, 0.2
 """Seconds between questions how far a load is: small loads are not to wait, long ones not to ask too often."""
+
+PART_BYTES = 64 << 20
+"""Of a file that several workers read: as much as one of them reads at least."""
 
 _DIRECTORS, _PLACED = "directors", "placed"
 """The two transactions of a load: directors and replicated tables, and what is placed by directors."""
@@ -111,7 +118,7 @@ class Load:
         self._append = append
         self._upload = upload
         self._report = report
-        self._tasks = [_task(table, base) for table in spec.tables]
+        self._tasks = [_task(table, base, whole=upload) for table in spec.tables]
         self._mark = _mark(spec, self._tasks)
         self._made_database = False
         self._warnings: list[str] = []
@@ -301,8 +308,10 @@ def _pauses() -> Iterator[float]:
         pause = min(1.3 * pause, _LONGEST_POLL)
 
 
-def _task(table: TableSpec, base: Path) -> _Task:
+def _task(table: TableSpec, base: Path, *, whole: bool) -> _Task:
     """A table with its files and its columns, which a file tells where the spec does not.
+
+    Large Parquet files are cut into parts, for several workers, unless they are to stay ``whole``.
 
     Raises
     ------
@@ -315,12 +324,27 @@ def _task(table: TableSpec, base: Path) -> _Task:
         files = expand(table.source, base)
     except DataError as error:
         raise SpecError(f"tables.{table.name}.source.path: {error.message}") from error
+    cut = tuple(part for file in files for part in _parts(file, table.source.format)) if not whole else files
     if table.columns is not None:
-        return _Task(table, files)
+        return _Task(table, cut)
     with tempfile.TemporaryDirectory(prefix="qserv-load-") as spool:
         found = file_columns(files[0], table.source, Path(spool))
     columns = tuple(ColumnSpec(name=one.name, type=str(one.type), nullable=one.nullable) for one in found)
-    return _Task(TableSpec.model_validate(table.model_dump() | {"columns": columns}), files)
+    return _Task(TableSpec.model_validate(table.model_dump() | {"columns": columns}), cut)
+
+
+def _parts(url: str, form: Format) -> tuple[str, ...]:
+    """The parts of a file, of whole row groups and some :data:`PART_BYTES` each; a small file is one part."""
+    path = local_path(url)
+    if form not in (Format.PARQUET, Format.HATS) or path is None or path.stat().st_size < 2 * PART_BYTES:
+        return (url,)
+    try:
+        groups = pq.read_metadata(path).num_row_groups
+    except (pa.ArrowException, OSError):
+        return (url,)  # the worker that reads it says what is wrong with it
+    count = min(groups, path.stat().st_size // PART_BYTES)
+    edges = [groups * number // count for number in range(count + 1)] if count > 1 else [0]
+    return tuple(part_url(url, first, end - 1) for first, end in pairwise(edges)) or (url,)
 
 
 def _mark(spec: LoadSpec, tasks: Sequence[_Task]) -> str:
@@ -344,5 +368,6 @@ def _failure(row: ContributionView) -> QservError:
 
 
 def _size(url: str) -> int:
-    path = Path(url)
-    return path.stat().st_size if path.is_file() else 0
+    file, part = part_of(url)
+    path = Path(file)
+    return path.stat().st_size if path.is_file() and part is None else 0

@@ -24,7 +24,7 @@ from qserv.storage.fitsfile import FitsFile
 from qserv.storage.hats import MADE_COLUMNS
 from qserv.storage.origin import Origin
 from qserv.storage.schema import infer_columns
-from qserv.storage.sources import LocalFile, localized
+from qserv.storage.sources import LocalFile, localized, part_of
 
 BATCH_BYTES = 64 << 20
 
@@ -75,7 +75,7 @@ def open_rows(
 
     Parameters
     ----------
-    url : a path or URL, as :func:`qserv.storage.sources.expand` gives it.
+    url : a path or URL, as :func:`qserv.storage.sources.expand` gives it, or a part of one.
     source : its format.
     columns : as declared; None takes those that the file tells.
     spool : folder for copies of remote files.
@@ -88,15 +88,17 @@ def open_rows(
     SpecError
         If ``columns`` is None and the format does not tell types.
     """
-    with localized(url, spool) as file:
-        raw = _open(file, source, spool)
+    whole, groups = part_of(url)
+    with localized(whole, spool) as file:
+        raw = _open(file, source, spool) if groups is None else ParquetFile(file, groups)
         if columns is None:
             if raw.schema is None:
                 raise SpecError(f"{file.name}: a {source.format} file does not tell its types: declare 'columns'")
             columns = infer_columns(raw.schema)
             if source.format is Format.HATS:
                 columns = tuple(column for column in columns if column.name not in MADE_COLUMNS)
-        yield Rows(raw, tuple(columns), file.size, batch_bytes)
+        size = raw.size if isinstance(raw, ParquetFile) else file.size
+        yield Rows(raw, tuple(columns), size, batch_bytes)
 
 
 def file_columns(url: str, source: SourceSpec, spool: Path) -> tuple[Column, ...]:
@@ -116,11 +118,13 @@ def _open(file: LocalFile, source: SourceSpec, spool: Path) -> RawFile:
 
 
 class ParquetFile:
-    """A Parquet file, read a piece of a row group at a time."""
+    """A Parquet file, or some row groups of it, read a piece of a row group at a time.
 
-    def __init__(self, file: LocalFile) -> None:
+    ``size`` is in bytes; of a part, in proportion to its rows.
+    """
+
+    def __init__(self, file: LocalFile, groups: range | None = None) -> None:
         self._name = file.name
-        self._size = file.size
         try:
             # without pre-buffering a column is read in pieces: row groups may be larger than memory
             self._file = pq.ParquetFile(file.path, pre_buffer=False, buffer_size=1 << 20)
@@ -128,6 +132,14 @@ class ParquetFile:
             raise DataError(
                 f"{file.name}: this is no whole Parquet file (was it cut short?): {error}", file=file.name
             ) from error
+        facts = self._file.metadata
+        if groups is not None and groups.stop > facts.num_row_groups:
+            raise DataError(f"{file.name}: it has {facts.num_row_groups} row groups: was it written anew?")
+        self._groups = groups if groups is not None else range(facts.num_row_groups)
+        rows = [facts.row_group(number).num_rows for number in range(self._groups.stop)]
+        self._before = sum(rows[: self._groups.start])
+        self._total = sum(rows[self._groups.start :])
+        self.size = file.size * self._total // max(facts.num_rows, 1) if groups is not None else file.size
 
     @property
     def schema(self) -> pa.Schema:
@@ -136,13 +148,13 @@ class ParquetFile:
     def batches(self, columns: Sequence[Column], batch_bytes: int) -> Iterator[tuple[pa.Table, Origin, int]]:
         wanted = {column.name.casefold() for column in columns}
         names = [name for name in self.schema.names if name.casefold() in wanted]
-        total = self._file.metadata.num_rows
+        total, wanted_rows = self._total, batch_rows(len(columns), batch_bytes)
         done = 0
         try:
-            for batch in self._file.iter_batches(batch_rows(len(columns), batch_bytes), columns=names):
-                origin = Origin(self._name, done)
+            for batch in self._file.iter_batches(wanted_rows, list(self._groups), columns=names):
+                origin = Origin(self._name, self._before + done)
                 done += batch.num_rows
-                yield pa.Table.from_batches([batch]), origin, self._size * done // max(total, 1)
+                yield pa.Table.from_batches([batch]), origin, self.size * done // max(total, 1)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self._name}: damaged after row {done}: {error}", file=self._name) from error
         if done != total:

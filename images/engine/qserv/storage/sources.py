@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from qserv.catalog.errors import DataError, Unavailable
 from qserv.catalog.spec import Format, SourceSpec
 from qserv.storage import hats
 
+_PART = re.compile(r"(.+)#row-groups=(\d+)-(\d+)")
 _PIECE = 1 << 20
 _TRIES = 5
 _TIMEOUT = httpx.Timeout(30.0)
@@ -174,6 +176,17 @@ def localized(url: str, spool: Path) -> Iterator[LocalFile]:
     if not path.is_file():
         raise DataError(f"{url}: there is no such file", file=url)
     yield LocalFile(path, path.name)
+
+
+def part_url(url: str, first: int, last: int) -> str:
+    """A part of a Parquet file: its row groups from ``first`` to ``last``, from 0."""
+    return f"{url}#row-groups={first}-{last}"
+
+
+def part_of(url: str) -> tuple[str, range | None]:
+    """The file of a URL, and the row groups that are meant of it; None: all of it."""
+    found = _PART.fullmatch(url)
+    return (url, None) if found is None else (found[1], range(int(found[2]), int(found[3]) + 1))
 
 
 def local_path(url: str) -> Path | None:

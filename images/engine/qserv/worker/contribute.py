@@ -26,6 +26,7 @@ from qserv.storage.blocks import Cut, Director, cut_director, cut_placed
 from qserv.storage.origin import Origin
 from qserv.storage.readers import open_rows
 from qserv.storage.schema import spec_columns
+from qserv.storage.sources import part_of
 from qserv.worker import metrics
 from qserv.worker.declared import with_declared
 from qserv.worker.places import DirectorIndex, Placer
@@ -94,7 +95,7 @@ class Contributor:
             When it was cancelled.
         """
         spec = self._facts.spec
-        source = spec.source or SourceSpec(path=self._wish.url, format=_format_of(self._wish.url))
+        source = spec.source or SourceSpec(path=self._wish.url, format=_format_of(part_of(self._wish.url)[0]))
         state = ContributionState(state="running")
         try:
             with (

@@ -16,6 +16,7 @@ from qserv.catalog.errors import QservError, Unavailable
 from qserv.catalog.flight import failure_of
 from qserv.catalog.messages import Contribute, ContributionKey, ContributionState, LookupHeader
 from qserv.catalog.rest import Controller
+from qserv.storage.sources import part_of
 from qserv.worker.allowed import refuse_foreign
 from qserv.worker.contribute import Contributor
 from qserv.worker.peers import Peers
@@ -157,7 +158,7 @@ class Contributions:
         """The URL of a file that may be read."""
         if wish.url.startswith(f"{SCHEME}://"):
             return str(self._uploads.path(wish.transaction, wish.url))
-        refuse_foreign(wish.url, self._source_dirs)
+        refuse_foreign(part_of(wish.url)[0], self._source_dirs)
         return wish.url
 
     def _index(self, database: str, table: str) -> DirectorIndex:

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from qserv.catalog.errors import Conflict, DataError, TransactionClosed, UnknownTable
 from qserv.catalog.resources import TransactionView
+from qserv.catalog.spec import LoadSpec
 from qserv.ingest.load import Load
 from replication.smallcluster import Cluster, wait_for
 from replication.test_ingest import rows_of, spec, stars
@@ -103,3 +107,26 @@ def test_bad_uploads_are_refused(cluster: Cluster, opened: TransactionView, tmp_
     worker = next(iter(cluster.workers.values()))
     assert httpx.put(f"http://{worker.http}/uploads/{opened.id}/a.csv", content=b"x").status_code == 401
     assert kept(cluster) == []
+
+
+def test_parts_of_a_file_are_read_by_several_workers(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = np.arange(6000)
+    rows = pa.table({"id": keys, "ra": keys * 7.3 % 360, "decl": keys * 3.1 % 170 - 85})
+    pq.write_table(rows, tmp_path / "large.parquet", row_group_size=700)
+    monkeypatch.setattr("qserv.ingest.load.PART_BYTES", (tmp_path / "large.parquet").stat().st_size // 4)
+    loaded = spec("parts", "large.parquet").model_dump()
+    loaded["tables"][0]["source"]["format"] = "parquet"
+    Load(cluster.client, LoadSpec.model_validate(loaded), tmp_path).run()
+    assert rows_of(cluster, "parts") == 6000
+    (transaction,) = cluster.client.transactions("parts")
+    parts = cluster.client.contributions(transaction.id)
+    assert len(parts) == 4
+    assert len({part.worker for part in parts}) > 1
+    assert sum(part.rows for part in parts) == 6000
+    wrong = pa.table({"id": keys, "ra": keys * 7.3 % 360, "decl": np.where(keys == 5000, 99.0, 0.0)})
+    pq.write_table(wrong, tmp_path / "large.parquet", row_group_size=700)
+    loaded["database"] = "parts2"
+    with pytest.raises(DataError, match="row 5001"):
+        Load(cluster.client, LoadSpec.model_validate(loaded), tmp_path).run()
