@@ -235,32 +235,20 @@ def history(metadata: Metadata) -> list[Any]:
     return metadata.query_history("joe")
 
 
-def _most_memory(pid: int) -> int:
-    """Bytes that a process held at most so far."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's memory there")
 @pytest.mark.skipif(shutil.which("mariadb") is None, reason="the mariadb client is not installed")
 def test_an_answer_larger_than_the_memory_flows_through(cluster: Cluster) -> None:
-    limits = {"QSERV_CZAR_MEMORY_LIMIT": str(32 << 20), "QSERV_CZAR_SPILL_LIMIT": str(2 << 30)}
-    with process(cluster.folder, **limits) as running:
-        client = ["mariadb", "--no-defaults", "--protocol=tcp", "-h127.0.0.1", f"-P{ready(running)['mysql']}", "-ujoe"]
-
-        def size(sql: str) -> int:
-            command = [*client, "--quick", "--batch", "--skip-column-names", "sky", "-e", sql]
-            with subprocess.Popen(command, env={"MYSQL_PWD": "joe"}, stdout=subprocess.PIPE) as asking:
-                assert asking.stdout is not None
-                found = 0
-                while piece := asking.stdout.read(1 << 20):
-                    found += len(piece)
-            assert asking.returncode == 0
-            return found
-
-        size("SELECT label FROM Object")
-        before = _most_memory(running.pid)
-        sent = size("SELECT REPEAT(a.label, 28) FROM Object a, Filter b, Filter c, Filter d, Filter e")
-        assert sent > 500 << 20
-        # what is held does not grow with the answer: three unfinished batches, and rows on their way
-        assert _most_memory(running.pid) - before < 450 << 20
+    """What a merge may not hold (the test above) is no limit to rows that go straight to the client."""
+    settings = czar_settings(cluster.folder, name="czar-thin", memory_limit=32 << 20, spill_limit=1 << 30)
+    with running_czar(settings) as ports:
+        client = ["mariadb", "--no-defaults", "--protocol=tcp", "-h127.0.0.1", f"-P{ports.mysql}", "-ujoe", "--quick"]
+        asked = "SELECT REPEAT(a.label, 40) FROM Object a, Filter b, Filter c, Filter d"
+        command = [*client, "--batch", "--skip-column-names", "sky", "-e", asked]
+        with subprocess.Popen(command, env={"MYSQL_PWD": "joe"}, stdout=subprocess.PIPE) as asking:
+            assert asking.stdout is not None
+            sent = 0
+            while piece := asking.stdout.read(1 << 20):
+                sent += len(piece)
+        assert asking.returncode == 0
+    labels = sum(map(len, cluster.rows["label"].to_pylist()))
+    assert sent == 5**3 * (40 * labels + cluster.rows.num_rows)
+    assert sent > 5 * settings.memory_limit
