@@ -7,6 +7,7 @@ is used. An HTTP transfer that breaks off is taken up again where it stopped, if
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -22,7 +23,7 @@ import httpx
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from qserv.catalog.errors import DataError, Unavailable
+from qserv.catalog.errors import DataError, DiskFull, Unavailable
 from qserv.catalog.spec import Format, SourceSpec
 from qserv.storage import hats
 
@@ -158,6 +159,8 @@ def localized(url: str, spool: Path) -> Iterator[LocalFile]:
     ------
     DataError
         For a file that is not there, or a remote one that did not come whole.
+    DiskFull
+        For a remote one that finds no room here.
     Unavailable
         For a server that cannot be reached.
     """
@@ -166,8 +169,7 @@ def localized(url: str, spool: Path) -> Iterator[LocalFile]:
         spool.mkdir(parents=True, exist_ok=True)
         target = spool / f"{uuid.uuid4().hex}-{Path(urlsplit(url).path).name}"
         try:
-            with target.open("wb") as file:
-                (_copy_s3 if scheme == "s3" else _copy_http)(url, file)
+            _copy(url, target)
             yield LocalFile(target, shown(url))
         finally:
             target.unlink(missing_ok=True)
@@ -217,6 +219,16 @@ def _local_path(url: str) -> str:
     if parts.netloc not in ("", "localhost"):
         raise DataError(f"{url}: a file: URL names a file of this machine, such as file:///data/stars.parquet")
     return unquote(parts.path)
+
+
+def _copy(url: str, target: Path) -> None:
+    try:
+        with target.open("wb") as file:
+            (_copy_s3 if _scheme(url) == "s3" else _copy_http)(url, file)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(f"{shown(url)}: the worker's disk is full; free space or add workers") from error
 
 
 def _copy_http(url: str, target: BinaryIO) -> None:
