@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from qserv.catalog.errors import Unsupported
+from qserv.catalog.errors import Unsupported, WrongArguments
 from qserv.sql.arithmetic import divided, unsigned_bits
+from qserv.sql.constants import constant_number
 from qserv.sql.translate import Translator
 from qserv.sql.values import (
     BIGINT,
     DIVISION_DIGITS,
+    DOUBLE,
     TEXT,
     UBIGINT,
     Kind,
@@ -97,13 +99,42 @@ _BITS: dict[type[exp.Expr], tuple[str, int]] = {
 }
 
 
+def is_aggregate(node: exp.Expr) -> bool:
+    """Whether a node is a call of an aggregate, MySQL's or scisql's."""
+    return isinstance(node, exp.AggFunc) or _statistic(node) is not None
+
+
+def _statistic(node: exp.Expr) -> str | None:
+    """``median`` or ``percentile``, where a node is a call of one of scisql's statistics."""
+    if isinstance(node, exp.Median):
+        return "median"
+    called = node.name.lower().removeprefix("scisql_") if isinstance(node, exp.Anonymous) else ""
+    return called if called in ("median", "percentile") else None
+
+
 def needs_rows(node: exp.Expr) -> bool:
     """Whether an aggregate can only be computed from all rows at once."""
-    return isinstance(node, exp.GroupConcat)
+    return isinstance(node, exp.GroupConcat) or _statistic(node) is not None
 
 
-def aggregate(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
+def _quantile(node: exp.Expr, statistic: str, rows: Translator, into: Reduction) -> Value:
+    """The value that a share of the group's values is below, between two of them by linear interpolation."""
+    arguments = [node.this] if isinstance(node, exp.Median) else node.expressions
+    if len(arguments) != (2 if statistic == "percentile" else 1):
+        raise WrongArguments(f"Incorrect parameter count in the call to '{statistic}'")
+    percent = constant_number(arguments[1]) if statistic == "percentile" else 50
+    if percent is None or not 0 <= percent <= 100:
+        raise WrongArguments("percentile takes a value and a constant from 0 to 100")
+    return Value(f"quantile_cont({into.column(double(rows.value(arguments[0])))}, {percent / 100!r})", DOUBLE)
+
+
+def aggregate(node: exp.Expr, rows: Translator, into: Reduction) -> Value:
     """An aggregate's value in the outer statement; ``rows`` translates its arguments over the rows of FROM."""
+    statistic = _statistic(node)
+    if statistic is not None:
+        return _quantile(node, statistic, rows, into)
+    if not isinstance(node, exp.AggFunc):
+        raise Unsupported(f"{node.sql(dialect='mysql')} is no aggregate")
     handler = _AGGREGATES.get(type(node))
     if handler is not None:
         return handler(node, rows, into)

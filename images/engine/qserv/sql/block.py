@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from qserv.catalog.errors import SqlError, UnknownColumn, Unsupported
-from qserv.sql.aggregates import Reduction, aggregate, any_value, needs_rows
+from qserv.sql.aggregates import Reduction, aggregate, any_value, is_aggregate, needs_rows
 from qserv.sql.joins import FromReader, terms
 from qserv.sql.scope import Scope
 from qserv.sql.source import Condition
@@ -122,13 +122,11 @@ class Block:
         return nodes + [each.this for each in self.order] + ([self.having] if self.having is not None else [])
 
     @staticmethod
-    def _aggregates(node: exp.Expr) -> list[exp.AggFunc]:
+    def _aggregates(node: exp.Expr) -> list[exp.Expr]:
         """The aggregates of an expression: not those of windows or of subqueries."""
-        walked = node.walk(prune=lambda inner: isinstance(inner, exp.Query | exp.AggFunc))
+        walked = node.walk(prune=lambda inner: isinstance(inner, exp.Query) or is_aggregate(inner))
         return [
-            each
-            for each in walked
-            if isinstance(each, exp.AggFunc) and not isinstance(each.parent, exp.Window | exp.IgnoreNulls)
+            each for each in walked if is_aggregate(each) and not isinstance(each.parent, exp.Window | exp.IgnoreNulls)
         ]
 
     @property
@@ -291,7 +289,7 @@ class Block:
         rows = self._row_translator("field list")
 
         def substitute(node: exp.Expr) -> Value | None:
-            if isinstance(node, exp.AggFunc):
+            if is_aggregate(node):
                 return aggregate(node, rows, self.reduction)
             if isinstance(node, exp.Literal | exp.Query | exp.Subquery | exp.Window | exp.Tuple) or self._aggregates(
                 node

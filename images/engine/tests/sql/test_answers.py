@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import time, timedelta
 
 import duckdb
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -87,6 +88,21 @@ def test_conditions(world: World, theirs: Connection, expression: str) -> None:
 def test_an_overflow_is_an_error(world: World) -> None:
     with pytest.raises(Exception, match=r"(?i)out of range|overflow"):
         world.ask("SELECT 9223372036854775807 + flags FROM Object WHERE flags > 0", "synth")
+
+
+def test_medians_and_percentiles(world: World) -> None:
+    """scisql's statistics, which MariaDB lacks: as numpy's linear interpolation, NULLs left out."""
+    found = world.ask(
+        "SELECT detections AS k, scisql_median(gFlux) AS m, percentile(gFlux, 90) - 1 AS p, COUNT(*) AS n "
+        "FROM Object GROUP BY k HAVING MEDIAN(gFlux) IS NOT NULL ORDER BY k",
+        "synth",
+    )
+    fluxes = world.ask("SELECT detections, gFlux FROM Object WHERE gFlux IS NOT NULL", "synth").rows
+    assert len(found.rows) > 30
+    for group, median, percentile, _ in found.rows:
+        mine = [flux for detections, flux in fluxes if detections == group]
+        assert np.allclose((median, percentile), (np.median(mine), np.percentile(mine, 90) - 1), rtol=1e-12)
+    assert world.ask("SELECT MEDIAN(gFlux) FROM Object WHERE 1 = 0", "synth").rows == [(None,)]
 
 
 @pytest.mark.parametrize(

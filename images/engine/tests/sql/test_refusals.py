@@ -23,6 +23,8 @@ CASES = [
     ("", errors.EmptyStatement, "Query was empty"),
     ("SELECT 1; SELECT 2", errors.ParseError, "one statement"),
     ("SELECT SUM(SUM(ra)) FROM Object", errors.Unsupported, "Invalid use of group function"),
+    ("SELECT percentile(ra, decl) FROM Object", errors.WrongArguments, "constant"),
+    ("SELECT scisql_median(ra, decl) FROM Object", errors.WrongArguments, "parameter count"),
     ("SELECT 1 FROM Object WHERE SUM(ra) > 1", errors.Unsupported, "Invalid use of group function"),
     ("SELECT (SELECT 1, 2)", errors.WrongArguments, "1 column"),
     ("SELECT 1 UNION SELECT 1, 2", errors.SqlError, "different number of columns"),
