@@ -172,8 +172,18 @@ def rollout(snapshot: Snapshot, found: list[Stage], now: float) -> tuple[Task, d
     if snapshot.spec.maintenance.nodes:
         return Task(findings=tuple(findings), events=tuple(events)), status
     active = next_outdated(found)
-    task = _restart(snapshot, active, now) if active is not None else Task()
+    task = _restart(snapshot, active, now) if active is not None else _awaited(found)
     return Task(task.steps, (*findings, *task.findings), tuple(events)), status
+
+
+def _awaited(found: list[Stage]) -> Task:
+    """A kind of pod whose last ones run a new template and are not ready yet, before the next kind has its turn."""
+    kind = Reason.UPGRADING if any(_new_image(stage) for stage in found) else Reason.ROLLING_OUT
+    for stage in found:
+        new = stage.status.good not in ("", stage.hash)
+        if new and not stage.settled and not stage.reverted:
+            return Task(findings=(progress(kind, f"waits until the {stage.component} pods are ready"),))
+    return Task()
 
 
 def _failed_text(stage: Stage, snapshot: Snapshot, now: float) -> str:
