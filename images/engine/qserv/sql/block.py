@@ -19,7 +19,7 @@ from qserv.sql.scope import Scope
 from qserv.sql.source import Condition
 from qserv.sql.tail import OrderKey, Tail, limit_of
 from qserv.sql.translate import Translator
-from qserv.sql.values import INT, Kind, Type, Value, boolean, key, shown_value
+from qserv.sql.values import INT, Kind, Type, Value, boolean, key, key_of_shown, shown_value
 
 if TYPE_CHECKING:
     from qserv.sql.planner import Planner
@@ -223,7 +223,7 @@ class Block:
         sqls = [value.sql for value in values]
         closing = ""
         if distinct:
-            closing = " GROUP BY " + ", ".join(key(value) for value in values)
+            closing = " GROUP BY " + ", ".join(key_of_shown(value) for value in values)
             sqls = [f"any_value({v.sql})" if v.kind is Kind.TEXT else v.sql for v in values]
             extra = [f"any_value({sql})" for sql in extra]
         closing += self._cut(keys)

@@ -282,6 +282,11 @@ def key(value: Value) -> str:
     return finished(value).sql
 
 
+def key_of_shown(value: Value) -> str:
+    """The key of a value that is a column of a result already, so that it is not rounded once more."""
+    return key(value) if value.kind is Kind.TEXT else value.sql
+
+
 def common(types: list[Type]) -> Type:
     """The type of CASE, COALESCE, UNION … over values of these types."""
     found = [type_ for type_ in types if type_.kind is not Kind.NULL]

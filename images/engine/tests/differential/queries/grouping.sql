@@ -84,3 +84,10 @@ SELECT YEAR(firstSeen) AS y, MONTH(firstSeen) AS m, COUNT(*) AS n FROM Object GR
 
 -- by a bit column
 SELECT quality + 0 AS q, COUNT(*) FROM Object GROUP BY quality;
+
+-- distinct rounded doubles
+-- ordered
+SELECT DISTINCT ROUND(decl / 10) AS z, rMag > 20 AS faint FROM Object ORDER BY z DESC, faint LIMIT 9;
+
+-- distinct computed values of all kinds
+SELECT DISTINCT decl * 2, UPPER(class), score / 3, variable > 0, rMag FROM Object WHERE decl > 85;
