@@ -58,7 +58,7 @@ def test_a_volume_that_fills_up_loses_nothing_and_takes_rows_again(other: Cluste
 def test_deleted_in_mid_rollout_and_made_again_it_has_its_data(calm: Cluster) -> None:
     resource = calm.resource()
     before = calm.uids("worker")
-    calm.spec(restart="in the middle of this it is deleted")
+    calm.spec(worker={"resources": {"requests": {"cpu": "240m"}}})
     wait_for("a worker is restarted", lambda: calm.uids("worker") != before, 600)
     calm.kubectl("delete", "qservcluster", calm.name, "--wait=true")
     wait_for("the pods are gone", lambda: not calm.pods("worker") and not calm.pods("metadata"))
