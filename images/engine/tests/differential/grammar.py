@@ -27,7 +27,8 @@ def _deeper(inner: Sql) -> Sql:
         st.builds("({} {} {})".format, _integers, st.sampled_from(("DIV", "%", "&", "|", "^", "<<", ">>")), _integers),
         st.builds("({} % {})".format, inner, st.integers(1, 30)),
         st.builds("{}({})".format, st.sampled_from(("ABS", "FLOOR", "CEIL", "SIGN", "-", "ROUND")), inner),
-        st.builds("ROUND({}, {})".format, inner, st.integers(-1, 3)),
+        st.builds("ROUND({}, {})".format, inner, st.integers(0, 3)),
+        st.builds("ROUND({}, -1)".format, st.sampled_from(EXACT + DOUBLES)),  # of 64 bits it would overflow
         st.builds("{}({}, {})".format, st.sampled_from(("COALESCE", "IFNULL", "NULLIF")), inner, inner),
         st.builds("{}({}, {})".format, st.sampled_from(("GREATEST", "LEAST")), inner, inner),
     )
