@@ -54,6 +54,8 @@ def _quantified(translator: Translator, node: exp.Binary, right: exp.All | exp.A
 
 
 def _tuples(translator: Translator, node: exp.Binary) -> Value:
+    if isinstance(node.expression, exp.Subquery) and type(node) is exp.EQ:
+        return _in_query(translator, exp.In(this=node.this, query=node.expression))
     sides = [node.this.expressions, node.expression.expressions]
     if len(sides[0]) != len(sides[1]) or type(node) not in (exp.EQ, exp.NEQ):
         raise Unsupported("rows of values are compared by = and <> alone, with as many values on both sides")

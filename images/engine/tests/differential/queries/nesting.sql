@@ -97,3 +97,6 @@ SELECT MAX(c) FROM (SELECT COUNT(*) AS c FROM (SELECT DISTINCT chunkId, detectio
 
 -- HAVING on an alias without groups
 SELECT objectId AS id, gFlux - rFlux AS colour FROM Object HAVING colour > 2000 AND id > 0;
+
+-- a row of values equal to a subquery's row
+SELECT objectId FROM Object WHERE (ra, decl) = (SELECT ra, decl FROM Object WHERE objectId = 433327840428102);
