@@ -73,7 +73,7 @@ def plan(snapshot: Snapshot, now: float) -> Plan:
     told = tuple(event for task in tasks for event in task.events)
     made = Plan(
         status=status,
-        requeue=_BUSY if _busy(status) else _CALM,
+        requeue=_BUSY if _busy(status) or any(load.busy for load in catalogs) else _CALM,
         events=(*told, *_transitions(snapshot.status, status)),
         users=user_statuses(snapshot, now),
         catalogs=catalog_statuses(catalogs, now),

@@ -51,6 +51,11 @@ class Load:
     transaction: Transaction | None = None
     loaded: str = ""
 
+    @property
+    def busy(self) -> bool:
+        """It goes on by itself, and is soon to be looked at again."""
+        return self.state in (CatalogState.PREPARING, CatalogState.LOADING, CatalogState.COMMITTING)
+
 
 def catalog_fingerprint(catalog: CatalogFact) -> str:
     """Changes when what is to be loaded changes."""
@@ -222,10 +227,9 @@ def _status(load: Load, now: float) -> CatalogStatus:
     catalog, transaction = load.catalog, load.transaction
     before, generation = catalog.status, catalog.generation
     published = load.state is CatalogState.PUBLISHED
-    busy = load.state in (CatalogState.PREPARING, CatalogState.LOADING, CatalogState.COMMITTING)
     broken = load.state is CatalogState.FAILED
     available = published or bool(before.loaded)
-    values = (("Available", available), ("Progressing", busy), ("Degraded", broken))
+    values = (("Available", available), ("Progressing", load.busy), ("Degraded", broken))
     made = tuple(
         condition(before.conditions, type_, value, load.reason, load.message, generation, now)
         for type_, value in values
