@@ -93,9 +93,9 @@ def test_a_node_under_maintenance_is_evacuated(calm: Cluster, spare_node: None) 
 def test_an_engine_that_does_not_answer_is_left_alone(calm: Cluster, nodes: Nodes) -> None:
     where = {pod["spec"]["nodeName"] for pod in calm.pods("replication")}
     workers = calm.uids("worker")
-    for node in where:
-        nodes.freeze(node, "qserv replication")
     try:
+        for node in where:
+            nodes.freeze(node, "qserv replication")
         calm.wait_condition("Degraded", "True", "EngineUnreachable")
         calm.spec(worker={"replicas": 2})
         told = calm.wait_condition("Progressing", "True", "ScalingIn")
