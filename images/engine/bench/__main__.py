@@ -12,7 +12,7 @@ from bench import chunkcost, hats, lookups, mariadb, memory, neighbours, rows, s
 from bench.cluster import Cluster, running
 from bench.processes import processor_time
 from bench.results import Results
-from bench.surveys import DENSE, FULL, NARROW, QUICK, WIDE, Sizes, Survey
+from bench.surveys import DENSE, FULL, GAIA, NARROW, QUICK, WIDE, Sizes, Survey
 
 PARTS = ("load", "scans", "mariadb", "lookups", "neighbours", "rows", "hats", "memory", "chunks")
 _ALONE = frozenset({"hats", "memory", "chunks"})
@@ -59,13 +59,15 @@ def _cluster(results: Results, stack: ExitStack, folder: Path, sizes: Sizes, par
         results.section("Full scans beside bare DuckDB")
         scans.beside_duckdb(results, cluster, NARROW, "Object", sizes.rounds)
         scans.beside_duckdb(results, cluster, WIDE, "Object", sizes.rounds)
+        scans.beside_duckdb(results, cluster, GAIA, "Star", sizes.rounds, scans.GAIA_SCANS, goal=None)
     if "lookups" in parts:
         results.section("One object, one place")
-        lookups.measure(results, cluster, NARROW, sizes.lookups)
+        for name in (NARROW, GAIA):
+            lookups.measure(results, cluster, found[name], sizes.lookups)
     if "neighbours" in parts:
         results.section("Neighbours beside a KD-tree")
-        neighbours.measure(results, cluster, NARROW, sizes.rounds)
-        neighbours.measure(results, cluster, DENSE, sizes.rounds)
+        for name in (NARROW, DENSE, GAIA):
+            neighbours.measure(results, cluster, found[name], sizes.rounds)
     if parts & {"mariadb", "rows"}:
         _beside_mariadb(results, stack, cluster, place, found, sizes, parts)
 

@@ -11,26 +11,29 @@ from pymysql.connections import Connection
 from bench.cluster import Cluster
 from bench.results import Results
 from bench.scans import fetch
+from bench.surveys import Survey
 
 POINT_GOAL, CONE_GOAL = "<= 5", "<= 10"
 CONE = 1 / 60
 SEED = 7
 
 
-def measure(results: Results, cluster: Cluster, database: str, times: int) -> None:
+def measure(results: Results, cluster: Cluster, survey: Survey, times: int) -> None:
+    database, table, key = survey.database, survey.director.name, survey.director.key
     rng = np.random.default_rng(SEED)
     with cluster.connect(database) as ours:
-        rows = np.array(fetch(ours, "SELECT objectId, ra, decl FROM Object LIMIT 100000"))
-        picked = rng.choice(len(rows), times)
-        points = [f"SELECT * FROM Object WHERE objectId = {int(rows[each][0])}" for each in picked]
+        rows = fetch(ours, f"SELECT {key}, ra, decl FROM {table} LIMIT 100000")
+        picked = [rows[each] for each in rng.choice(len(rows), times)]
+        points = [f"SELECT * FROM {table} WHERE {key} = {number}" for number, _, _ in picked]
         cones = [
-            f"SELECT objectId, ra, decl FROM Object WHERE scisql_s2PtInCircle(ra, decl, {ra!r}, {decl!r}, {CONE!r}) = 1"
-            for _, ra, decl in rows[picked].tolist()
+            f"SELECT {key}, ra, decl FROM {table} WHERE scisql_s2PtInCircle(ra, decl, {ra!r}, {decl!r}, {CONE!r}) = 1"
+            for _, ra, decl in picked
         ]
         _told(results, f"{database}: point by key", _times(ours, points), POINT_GOAL)
         _told(results, f"{database}: cone of 1 arc minute", _times(ours, cones), CONE_GOAL)
-        sources = [f"SELECT * FROM Source WHERE objectId = {int(rows[each][0])}" for each in picked]
-        _told(results, f"{database}: sources of one object", _times(ours, sources), None)
+        for child in survey.children:
+            theirs = [f"SELECT * FROM {child.name} WHERE {child.key} = {number}" for number, _, _ in picked]
+            _told(results, f"{database}: rows of {child.name} of one object", _times(ours, theirs), None)
 
 
 def _times(connection: Connection, queries: list[str]) -> list[float]:

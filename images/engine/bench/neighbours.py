@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from bench.cluster import Cluster
 from bench.results import Results, side_by_side
 from bench.scans import fetch
+from bench.surveys import Survey
 
 GOAL = "<= 1.5"
 Floats = npt.NDArray[np.float64]
@@ -20,13 +21,14 @@ RADII = (3, 10)
 """Arc seconds."""
 
 
-def measure(results: Results, cluster: Cluster, database: str, rounds: int) -> None:
-    ra, decl = _positions(cluster, database)
+def measure(results: Results, cluster: Cluster, survey: Survey, rounds: int) -> None:
+    database, table, key = survey.database, survey.director.name, survey.director.key
+    ra, decl = _positions(cluster, database, table)
     with cluster.connect(database) as ours:
         for radius in RADII:
             sql = (
-                "SELECT COUNT(*) FROM Object a, Object b WHERE scisql_angSep(a.ra, a.decl, b.ra, b.decl) < "
-                f"{radius / 3600!r} AND a.objectId <> b.objectId"
+                f"SELECT COUNT(*) FROM {table} a, {table} b WHERE scisql_angSep(a.ra, a.decl, b.ra, b.decl) < "
+                f"{radius / 3600!r} AND a.{key} <> b.{key}"
             )
             chord = 2 * np.sin(np.radians(radius / 3600) / 2)
             found = int(fetch(ours, sql)[0][0])
@@ -40,8 +42,8 @@ def measure(results: Results, cluster: Cluster, database: str, rounds: int) -> N
             results.add(f"{name}: pairs", found, "pairs")
 
 
-def _positions(cluster: Cluster, database: str) -> tuple[Floats, Floats]:
-    files = [str(path) for path in cluster.main_files(database, "Object")]
+def _positions(cluster: Cluster, database: str, table: str) -> tuple[Floats, Floats]:
+    files = [str(path) for path in cluster.main_files(database, table)]
     with duckdb.connect() as reader:
         columns = reader.sql("SELECT ra, decl FROM read_parquet($f)", params={"f": files}).fetchnumpy()
     return columns["ra"], columns["decl"]

@@ -10,12 +10,14 @@ from pathlib import Path
 import duckdb
 from pymysql.connections import Connection
 
+from qserv.catalog.model import TableKind
 from qserv.catalog.spec import FamilySpec, LoadSpec, TableSpec
+from qserv.ingest.demo import write_demo
 from qserv.ingest.specfile import read_spec, write_spec
 from qserv.ingest.synth import synthesize
 from qserv.ingest.synthshapes import Area
 
-NARROW, WIDE, DENSE = "narrow", "wide", "dense"
+NARROW, WIDE, DENSE, GAIA = "narrow", "wide", "dense", "gaia"
 
 WIDE_AREA = FamilySpec(stripes=60, substripes=18, overlap=0.01667)
 DENSE_AREA = FamilySpec(stripes=360, substripes=10, overlap=0.01667)
@@ -42,7 +44,7 @@ FULL = Sizes(5_000_000, 10, 500_000, 1_000_000, 1_000_000, 5, 300, (10_000_000, 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A synthetic database: the load spec's file and what it says."""
+    """A database: the load spec's file and what it says."""
 
     path: Path
     spec: LoadSpec
@@ -51,14 +53,24 @@ class Survey:
     def database(self) -> str:
         return self.spec.database
 
+    @property
+    def director(self) -> TableSpec:
+        return next(table for table in self.spec.tables if table.kind is TableKind.DIRECTOR)
+
+    @property
+    def children(self) -> list[TableSpec]:
+        return [table for table in self.spec.tables if table.kind is TableKind.CHILD]
+
 
 def make(folder: Path, sizes: Sizes) -> dict[str, Survey]:
-    """Objects of 20 columns with their sources; of 150 columns; and as dense as LSST will see them."""
+    """Objects of 20 columns with their sources; of 150 columns; as dense as LSST will be; and bright stars of Gaia."""
+    gaia = next(each.spec for each in write_demo(folder / GAIA) if each.spec.stem == GAIA)
     dense = Area(ra_min=40.0, dec_min=-0.5, ra_max=40.0 + sizes.dense_objects / 1_000_000, dec_max=0.5)
     return {
         NARROW: narrow(folder, sizes),
         WIDE: _survey(folder, WIDE, sizes.wide_objects, 0, Area(), wide=True),
         DENSE: _survey(folder, DENSE, sizes.dense_objects, 0, dense, family=DENSE_AREA),
+        GAIA: Survey(gaia, read_spec(gaia)),
     }
 
 
