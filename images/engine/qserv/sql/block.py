@@ -112,6 +112,7 @@ class Block:
             any(needs_rows(each) for node in self._outer_nodes() for each in self._aggregates(node))
         )
         self.groups: dict[str, Value] = {}
+        self.grouped_items: dict[str, Value] = {}  # by name: those that are keys by their alias or place
 
     @staticmethod
     def _aliased(item: Item) -> bool:
@@ -277,9 +278,13 @@ class Block:
         else:
             type_ = value.type if value.kind is not Kind.BOOL else INT
             self.groups[value.sql] = Value(column, type_)
+        if item is not None and item.node is not None:
+            self.grouped_items[item.name.casefold()] = self.groups[value.sql]
         return column
 
     def _grouped_item(self, item: Item) -> Value:
+        if item.node is not None and item.node.find(exp.Query) and item.name.casefold() in self.grouped_items:
+            return self.grouped_items[item.name.casefold()]  # a subquery is not planned twice
         if item.value is None:
             return self._outer("field list").value(item.node)
         return self.groups.get(item.value.sql) or any_value(item.value, self.reduction)

@@ -100,3 +100,6 @@ SELECT objectId AS id, gFlux - rFlux AS colour FROM Object HAVING colour > 2000 
 
 -- a row of values equal to a subquery's row
 SELECT objectId FROM Object WHERE (ra, decl) = (SELECT ra, decl FROM Object WHERE objectId = 433327840428102);
+
+-- grouped by a correlated subquery's alias
+SELECT (SELECT COUNT(*) FROM Source s WHERE s.objectId = o.objectId) AS n, COUNT(*) AS c FROM Object o WHERE o.decl > 88 GROUP BY n HAVING c > 20;
