@@ -114,10 +114,16 @@ class KindNodes:
         run("docker", "kill", node)
 
     def cut(self, node: str) -> None:
-        run("docker", "network", "disconnect", "kind", node)
+        # taken off its network, a node would come back with another address, and without its routes
+        self._cable(node, "-I")
 
     def heal(self, node: str) -> None:
-        run("docker", "network", "connect", "kind", node)
+        self._cable(node, "-D")
+
+    @staticmethod
+    def _cable(node: str, change: str) -> None:
+        for chain, side in (("PREROUTING", "-i"), ("POSTROUTING", "-o")):
+            run("docker", "exec", node, "iptables", "-t", "mangle", change, chain, side, "eth0", "-j", "DROP")
 
     def prepare_disk(self, node: str, path: str) -> None:
         run("docker", "exec", node, "mkdir", "-p", path)
