@@ -218,11 +218,11 @@ def disturb(world: World, chance: random.Random) -> None:
 
 
 def calm_down(world: World) -> None:
-    """Nobody touches anything any more, all nodes are up, and what the user wants can be had."""
+    """Nobody touches anything any more, all nodes are up, and what is wanted can be had; what failed is tried again."""
     for node in world.nodes.values():
         node.up, node.cordoned, node.flaps_until = True, False, 0.0
     world.stuck_claims_until = 0.0
-    world.change(image="qserv/engine:last", suspend=False, replication={"factor": 2})
+    world.change(image="qserv/engine:last", restart="last", suspend=False, replication={"factor": 2})
     world.change(maintenance={"nodes": [], "evacuate": False})
     if world.api.find("QservCatalog", NAMESPACE, CATALOG) is not None:
         put_catalog(world, catalog_of(["a", "last"], "Retain"))
