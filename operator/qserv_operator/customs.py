@@ -81,5 +81,6 @@ def _unreadable(item: Object, error: ValidationError) -> Unreadable:
         generation=int(meta.get("generation", 1)),
         message=explained(error),
         conditions=conditions,
-        database=str(item["spec"].get("database", "")),
+        database=str(item["spec"].get("database", "")) if item["kind"] == "QservCatalog" else "",
+        account=str(item["spec"].get("name", "")) if item["kind"] == "QservUser" else "",
     )

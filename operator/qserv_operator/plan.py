@@ -71,9 +71,10 @@ def plan(snapshot: Snapshot, now: float) -> Plan:
         carried = carried.model_copy(update={"rollout": remembered})
     status = cluster_status(snapshot, Extra(tuple(findings), lost, carried), now)
     told = tuple(event for task in tasks for event in task.events)
+    doing = not snapshot.spec.suspend and any(task.steps for task in tasks)
     made = Plan(
         status=status,
-        requeue=_BUSY if _busy(status) or any(load.busy for load in catalogs) else _CALM,
+        requeue=_BUSY if doing or _busy(status) or any(load.busy for load in catalogs) else _CALM,
         events=told,
         users=user_statuses(snapshot, now),
         catalogs=catalog_statuses(catalogs, now),

@@ -209,7 +209,7 @@ class CatalogFact:
 class Unreadable:
     """A `QservUser` or `QservCatalog` whose spec is not what the models say, as one of another version may be.
 
-    ``database``: the one that it claims, if any: it is not to be dropped.
+    ``database``, ``account``: what it claims, if any: it is not to be dropped.
     """
 
     kind: str
@@ -219,6 +219,7 @@ class Unreadable:
     message: str
     conditions: tuple[Condition, ...] = ()
     database: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True)

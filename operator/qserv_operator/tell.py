@@ -119,7 +119,7 @@ class Teller:
 
     def _is_new(self, identity: Identity, event: Event, now: float) -> bool:
         told = self._told.setdefault((identity.namespace, identity.name), {})
-        for key in [key for key, at in told.items() if now - at >= _SAME_NEWS]:
+        for key in [key for key, at in told.items() if abs(now - at) >= _SAME_NEWS]:
             del told[key]
         key = (event.about, event.reason, event.message)
         new = key not in told
