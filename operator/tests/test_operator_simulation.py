@@ -238,7 +238,7 @@ def test_an_operator_that_does_not_ask_is_caught() -> None:
             return True
         return False
 
-    assert any(harms(seed) for seed in range(20))
+    assert any(harms(seed) for seed in range(20, 40))
 
 
 def test_a_calm_cluster_is_left_alone() -> None:
