@@ -165,10 +165,22 @@ Call = (
 
 
 @dataclass(frozen=True)
+class Subject:
+    """The resource that an event is about."""
+
+    kind: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
 class Event:
+    """News for people; ``about``: another resource than the cluster's own."""
+
     reason: Reason
     message: str
     warning: bool = False
+    about: Subject | None = None
 
 
 @dataclass(frozen=True)

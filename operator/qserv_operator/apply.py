@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import base64
 import secrets as random_secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from qserv_operator import actions
 from qserv_operator.engine import Engine, EngineError
 from qserv_operator.gather import secret_value
 from qserv_operator.kube import Kube, RefusedError
-from qserv_operator.names import DOMAIN_ANNOTATION, Component, Identity, Object
+from qserv_operator.names import DOMAIN_ANNOTATION, Component, Identity, Object, fingerprint
 from qserv_operator.snapshot import ObjectKey
 
 
@@ -32,6 +32,8 @@ class Doors:
     """What a plan is carried out through. ``leads``: whether the lease is held at this moment.
 
     ``stopped``: registered workers that were down when the plan was made; guards count them as stopped.
+    ``versions``: resourceVersions of the objects as they were seen. ``applied``: what this operator applied last, as a
+    fingerprint, and the version that it then had; what is still so is not applied again.
     """
 
     kube: Kube
@@ -39,6 +41,8 @@ class Doors:
     identity: Identity
     leads: Callable[[], bool]
     stopped: tuple[str, ...] = ()
+    versions: Mapping[ObjectKey, str] = field(default_factory=dict)
+    applied: dict[ObjectKey, tuple[str, str]] = field(default_factory=dict)
     done: Callable[[actions.Step], None] = lambda _step: None
 
     def fence(self) -> None:
@@ -90,8 +94,13 @@ def _create_secret(doors: Doors, new: actions.NewSecret) -> None:
 
 
 def _apply(doors: Doors, made: Object) -> None:
+    key = ObjectKey(made["apiVersion"], made["kind"], made["metadata"]["name"])
+    print_, version = fingerprint(made), doors.versions.get(key)
+    if version and doors.applied.get(key) == (print_, version):
+        return
     doors.fence()
-    doors.kube.apply(made)
+    after = doors.kube.apply(made)
+    doors.applied[key] = (print_, str(after["metadata"].get("resourceVersion", "")))
 
 
 def _prune(doors: Doors, key: ObjectKey) -> None:

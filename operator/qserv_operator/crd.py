@@ -201,6 +201,11 @@ def _cluster() -> Schema:
                 "rule": "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
                 "message": "the name must begin with a letter and hold a-z, 0-9 and - only: Services are named so",
             },
+            {
+                "rule": "!self.metadata.name.matches('-(czar|worker|replication|metadata|ingest)$')",
+                "message": "the name must not end in -czar, -worker, -replication, -metadata or -ingest: "
+                "Services of another cluster could have it",
+            },
         ],
     )
 
@@ -219,6 +224,12 @@ def _catalog() -> Schema:
             _column("FILES", "string", ".status.progress.files", "files done, of all"),
             _column("ROWS", "integer", ".status.progress.rows", "rows loaded"),
             _AGE,
+        ],
+        name_rules=[
+            {
+                "rule": "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?$')",
+                "message": "the name must have at most 50 of a-z, 0-9 and -, without dots: Jobs are named after it",
+            },
         ],
     )
 

@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from qserv_operator.clock import seconds
+from qserv_operator.customs import customs, observed
 from qserv_operator.engine import CONTEXT, Engine, EngineError
 from qserv_operator.kube import Kube, RefusedError
-from qserv_operator.models.base import API_VERSION
-from qserv_operator.models.catalog import CatalogSpec, CatalogStatus
 from qserv_operator.models.cluster import ClusterSpec
 from qserv_operator.models.status import ClusterStatus
-from qserv_operator.models.user import QservUserSpec, QservUserStatus
 from qserv_operator.names import (
     DOMAIN_ANNOTATION,
     HOSTNAME_LABEL,
@@ -29,7 +27,6 @@ from qserv_operator.snapshot import (
     Account,
     Answers,
     CanaryFact,
-    CatalogFact,
     Chunks,
     ClaimFact,
     Contribution,
@@ -44,8 +41,8 @@ from qserv_operator.snapshot import (
     SetFact,
     Snapshot,
     Transaction,
-    UserFact,
 )
+from qserv_operator.tasks.catalogs import OPEN, is_loaded
 
 PRUNED = (
     ("v1", "ConfigMap"),
@@ -67,30 +64,35 @@ def gather(kube: Kube, engine_of: EngineOf, raw: Object, now: float) -> Snapshot
     labels = selector_text(identity.selector())
     secrets = {item["metadata"]["name"]: item for item in kube.list("v1", "Secret", identity.namespace)}
     claims, volumes = _claims(kube, identity, labels)
-    catalogs = _catalogs(kube, identity)
+    users, catalogs, unreadable = customs(kube, identity.namespace, identity.name)
+    sets, set_versions = _sets(kube, identity, labels)
+    owned, versions = _owned(kube, identity, labels)
     preparing = any(catalog.spec.prepare for catalog in catalogs)
     snapshot = Snapshot(
         identity=identity,
         spec=spec,
         generation=int(meta.get("generation", 1)),
-        status=ClusterStatus.model_validate(raw.get("status") or {}),
+        status=observed(ClusterStatus, raw),
         deleting="deletionTimestamp" in meta,
-        sets=_sets(kube, identity, labels),
+        sets=sets,
         pods=tuple(_pod(item) for item in kube.list("v1", "Pod", identity.namespace, labels)),
         claims={item["metadata"]["name"]: _claim(item, volumes) for item in claims},
         nodes={item["metadata"]["name"]: _node(item) for item in kube.list("v1", "Node")},
         secrets={name: _secret(item) for name, item in secrets.items()},
-        owned=_owned(kube, identity, labels),
-        users=_users(kube, identity),
+        owned=owned,
+        versions=versions | set_versions,
+        users=users,
         catalogs=catalogs,
+        unreadable=unreadable,
         jobs=_jobs(kube, identity, labels) if preparing else {},
     )
     if identity.secret not in secrets:
         return dataclasses.replace(snapshot, engine_error="the cluster's secret is not made yet")
     authority = secrets.get(spec.tls.secret_name) if spec.tls else None
-    engine = engine_of(
-        identity, spec, secret_value(secrets[identity.secret], "secret"), _authority(authority) if authority else None
-    )
+    try:
+        engine = engine_of(identity, spec, _token(secrets[identity.secret]), _authority(authority))
+    except EngineError as error:
+        return dataclasses.replace(snapshot, engine_error=str(error))
     return _with_engine(snapshot, engine, now)
 
 
@@ -99,30 +101,42 @@ def secret_value(secret: Object, key: str) -> str:
     return base64.b64decode(secret["data"][key]).decode().strip()
 
 
-def _authority(secret: Object) -> str | None:
-    return secret_value(secret, "ca.crt") if "ca.crt" in (secret.get("data") or {}) else None
+def _token(secret: Object) -> str:
+    """The first line: while a secret is rotated there are several, of which the first is sent and all are taken."""
+    name = secret["metadata"]["name"]
+    lines = secret_value(secret, "secret").splitlines() if "secret" in (secret.get("data") or {}) else []
+    if not lines:
+        raise EngineError("unauthenticated", f"the Secret {name} has nothing in its key secret: put the secret back")
+    return lines[0].strip()
+
+
+def _authority(secret: Object | None) -> str | None:
+    data = (secret or {}).get("data") or {}
+    return secret_value(secret or {}, "ca.crt") if "ca.crt" in data else None
 
 
 def _with_engine(snapshot: Snapshot, engine: Engine, now: float) -> Snapshot:
     try:
-        facts = engine_facts(engine, {catalog.uid for catalog in snapshot.catalogs})
+        facts = engine_facts(engine, {catalog.uid for catalog in snapshot.catalogs if not is_loaded(catalog)})
     except EngineError as error:
         return dataclasses.replace(snapshot, engine_error=str(error))
     known = dataclasses.replace(snapshot, engine=facts)
     try:
-        answers = ask(engine, questions(known, now), down(known))
+        answers = ask(engine, questions(known, now), down(known), frozenset(facts.workers))
     except EngineError as error:
         answers = Answers(refusal=f"the engine does not say whether a worker may be stopped: {error}")
     return dataclasses.replace(known, answers=answers)
 
 
-def engine_facts(engine: Engine, catalogs: set[str]) -> EngineFacts:
-    """What the engine says; the contributions of those transactions only that belong to these resources (uids)."""
+def engine_facts(engine: Engine, loading: set[str]) -> EngineFacts:
+    """What the engine says; of transactions, those of resources (with their files, where the resource, by its uid, is
+    loading), unless they are over and nobody's."""
     status, settings = engine.status(), engine.settings()
     transactions = []
     for view in engine.transactions():
         context = str(view.context.get(CONTEXT, ""))
-        if context.split("/")[0] not in catalogs:
+        ours = context.split("/")[0] in loading
+        if not context or not (ours or view.state in OPEN):
             continue
         parts = tuple(
             Contribution(
@@ -133,7 +147,7 @@ def engine_facts(engine: Engine, catalogs: set[str]) -> EngineFacts:
                 bytes=part.bytes,
                 error=part.failure.message if part.failure else "",
             )
-            for part in engine.contributions(view.id)
+            for part in (engine.contributions(view.id) if ours else ())
         )
         eta = round(view.eta_seconds) if view.eta_seconds is not None else None
         transactions.append(Transaction(view.id, view.database, view.state, context, parts, eta))
@@ -164,12 +178,15 @@ def down(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(name for name in counted if name.startswith(prefix) and name not in ready)
 
 
-def ask(engine: Engine, wanted: Questions, stopped: tuple[str, ...]) -> Answers:
-    """The engine's answers: workers are added to those that may be stopped together as long as it agrees."""
-    together: list[str] = []
+def ask(engine: Engine, wanted: Questions, stopped: tuple[str, ...], known: frozenset[str]) -> Answers:
+    """The engine's answers: workers are added to those that may be stopped together as long as it agrees.
+
+    One that it does not know (not in ``known``) has nothing that it counts on.
+    """
+    together: list[str] = [name for name in wanted.stop if name not in known]
     refusal = ""
-    for name in wanted.stop:
-        answer = engine.safe_to_stop([*(other for other in stopped if other != name), *together, name])
+    for name in (name for name in wanted.stop if name in known):
+        answer = engine.safe_to_stop([*(other for other in stopped if other != name), *_among(together, known), name])
         if answer.safe:
             together.append(name)
         elif not refusal:
@@ -180,6 +197,10 @@ def ask(engine: Engine, wanted: Questions, stopped: tuple[str, ...]) -> Answers:
         view = engine.canary(worker)
         canary = CanaryFact(worker, template, view.ok, view.checked, len(view.mismatches))
     return Answers(tuple(together), refusal, canary)
+
+
+def _among(names: list[str], known: frozenset[str]) -> list[str]:
+    return [name for name in names if name in known]
 
 
 def _component(item: Object) -> Component:
@@ -205,6 +226,7 @@ def _pod(item: Object) -> PodFact:
         waiting=next((reason for reason in waiting if reason not in ("", "PodInitializing", "ContainerCreating")), ""),
         restarts=sum(found.get("restartCount", 0) for found in containers),
         created=seconds(meta.get("creationTimestamp")) or 0.0,
+        since=seconds(conditions.get("Ready", {}).get("lastTransitionTime")) or 0.0,
         domain=(meta.get("annotations") or {}).get(DOMAIN_ANNOTATION),
     )
 
@@ -266,7 +288,11 @@ def _secret(item: Object) -> SecretFact:
     return SecretFact(meta["name"], frozenset(item.get("data") or ()), str(meta.get("resourceVersion", "")))
 
 
-def _sets(kube: Kube, identity: Identity, labels: str) -> dict[Component, SetFact]:
+def _key(api_version: str, kind: str, item: Object) -> ObjectKey:
+    return ObjectKey(api_version, kind, item["metadata"]["name"])
+
+
+def _sets(kube: Kube, identity: Identity, labels: str) -> tuple[dict[Component, SetFact], dict[ObjectKey, str]]:
     revisions: dict[str, dict[str, Object]] = {}
     for item in kube.list("apps/v1", "ControllerRevision", identity.namespace, labels):
         owner = next((found["name"] for found in item["metadata"].get("ownerReferences") or ()), "")
@@ -274,8 +300,9 @@ def _sets(kube: Kube, identity: Identity, labels: str) -> dict[Component, SetFac
         template.pop("$patch", None)
         hash_ = template["metadata"]["labels"].get(TEMPLATE_LABEL, "")
         revisions.setdefault(owner, {})[hash_] = template
-    found = {}
+    found, versions = {}, {}
     for item in kube.list("apps/v1", "StatefulSet", identity.namespace, labels):
+        versions[_key("apps/v1", "StatefulSet", item)] = str(item["metadata"].get("resourceVersion", ""))
         template = item["spec"]["template"]
         found[_component(item)] = SetFact(
             replicas=item["spec"]["replicas"],
@@ -283,7 +310,7 @@ def _sets(kube: Kube, identity: Identity, labels: str) -> dict[Component, SetFac
             template=template,
             revisions=revisions.get(item["metadata"]["name"], {}),
         )
-    return found
+    return found, versions
 
 
 def _jobs(kube: Kube, identity: Identity, labels: str) -> dict[str, JobFact]:
@@ -299,9 +326,9 @@ def _jobs(kube: Kube, identity: Identity, labels: str) -> dict[str, JobFact]:
     return found
 
 
-def _owned(kube: Kube, identity: Identity, labels: str) -> tuple[ObjectKey, ...]:
-    """Objects of prunable kinds that this resource, by its uid, owns."""
-    found = []
+def _owned(kube: Kube, identity: Identity, labels: str) -> tuple[tuple[ObjectKey, ...], dict[ObjectKey, str]]:
+    """Objects of prunable kinds that this resource, by its uid, owns; and the versions of all with its labels."""
+    found, versions = [], {}
     for api_version, kind in (*PRUNED, _MONITOR):
         try:
             items = kube.list(api_version, kind, identity.namespace, labels)
@@ -310,37 +337,9 @@ def _owned(kube: Kube, identity: Identity, labels: str) -> tuple[ObjectKey, ...]
                 continue
             raise
         for item in items:
+            key = _key(api_version, kind, item)
+            versions[key] = str(item["metadata"].get("resourceVersion", ""))
             owners = {owner["uid"] for owner in item["metadata"].get("ownerReferences") or ()}
             if identity.uid in owners:
-                found.append(ObjectKey(api_version, kind, item["metadata"]["name"]))
-    return tuple(found)
-
-
-def _users(kube: Kube, identity: Identity) -> tuple[UserFact, ...]:
-    return tuple(
-        UserFact(
-            name=item["metadata"]["name"],
-            spec=QservUserSpec.model_validate(item["spec"]),
-            status=QservUserStatus.model_validate(item.get("status") or {}),
-            generation=int(item["metadata"].get("generation", 1)),
-            created=seconds(item["metadata"].get("creationTimestamp")) or 0.0,
-            uid=item["metadata"]["uid"],
-        )
-        for item in kube.list(API_VERSION, "QservUser", identity.namespace)
-        if item["spec"]["cluster"] == identity.name and "deletionTimestamp" not in item["metadata"]
-    )
-
-
-def _catalogs(kube: Kube, identity: Identity) -> tuple[CatalogFact, ...]:
-    return tuple(
-        CatalogFact(
-            name=item["metadata"]["name"],
-            spec=CatalogSpec.model_validate(item["spec"]),
-            status=CatalogStatus.model_validate(item.get("status") or {}),
-            generation=int(item["metadata"].get("generation", 1)),
-            created=seconds(item["metadata"].get("creationTimestamp")) or 0.0,
-            uid=item["metadata"]["uid"],
-        )
-        for item in kube.list(API_VERSION, "QservCatalog", identity.namespace)
-        if item["spec"]["cluster"] == identity.name and "deletionTimestamp" not in item["metadata"]
-    )
+                found.append(key)
+    return tuple(found), versions

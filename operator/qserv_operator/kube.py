@@ -37,8 +37,8 @@ PLURALS: Mapping[str, str] = {
     "ServiceMonitor": "servicemonitors",
     "StatefulSet": "statefulsets",
 }
-_READ_TIMEOUT = (3.0, 30.0)
-_CHANGE_TIMEOUT = (3.0, 6.0)  # less than a third of a lease: see qserv_operator.lease
+_LIST_TIMEOUT = (3.0, 30.0)
+_TIMEOUT = (3.0, 6.0)  # less than a third of a lease: see qserv_operator.lease
 _PAGE = 500
 
 
@@ -90,7 +90,9 @@ class ApiServer:
             config.load_incluster_config()
         except config.ConfigException:
             config.load_kube_config()
-        self._client = client.ApiClient()
+        settings = client.Configuration.get_default_copy()
+        settings.retries = False  # a change that is sent again could come after the lease has ended
+        self._client = client.ApiClient(settings)
 
     def get(self, api_version: str, kind: str, namespace: str | None, name: str) -> Object | None:
         try:
@@ -104,7 +106,7 @@ class ApiServer:
         found: list[Object] = []
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
         while True:
-            answer = self._send("GET", path(api_version, kind, namespace), query=query)
+            answer = self._send("GET", path(api_version, kind, namespace), query=query, limit=_LIST_TIMEOUT)
             found += answer["items"]
             more = answer["metadata"].get("continue")
             if not more:
@@ -147,11 +149,11 @@ class ApiServer:
         body: Object | None = None,
         query: Mapping[str, str] | None = None,
         content: str = "application/json",
+        limit: tuple[float, float] = _TIMEOUT,
     ) -> Object:
         headers = {"Accept": "application/json", "Content-Type": content}
         self._client.update_params_for_auth(headers, [], ["BearerToken"], where, method, body)
         url = self._client.configuration.host + where + (f"?{urlencode(query)}" if query else "")
-        limit = _READ_TIMEOUT if method == "GET" else _CHANGE_TIMEOUT
         try:
             answer = self._client.call_api(method, url, headers, body=body, _request_timeout=limit)
             text = answer.read()
@@ -161,7 +163,10 @@ class ApiServer:
             raise RefusedError(0, f"{method} {where}", str(error)) from error
         if not 200 <= answer.status < 300:
             raise RefusedError(answer.status, f"{method} {where}", _message(text))
-        found: Object = json.loads(text)
+        try:
+            found: Object = json.loads(text)
+        except ValueError as error:
+            raise RefusedError(0, f"{method} {where}", f"no JSON in the answer: {text[:100]!r}") from error
         return found
 
 

@@ -17,6 +17,7 @@ import signal
 import socket
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, cast
 
 import kopf
@@ -34,6 +35,8 @@ from qserv_operator.names import MANAGER
 from qserv_operator.reconcile import Reconciler
 
 log = structlog.get_logger()
+_ROUNDS = 16
+"""Clusters that are reconciled at the same time; others wait for their turn."""
 _OURS = {"app.kubernetes.io/managed-by": MANAGER}
 
 
@@ -61,6 +64,7 @@ class Marks:
         self._marks: dict[tuple[str, str], asyncio.Event] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._generations: dict[str, int] = {}
+        self._nodes: dict[str, object] = {}
         self._closing = False
 
     def mark(self, namespace: str, name: str) -> None:
@@ -74,12 +78,28 @@ class Marks:
         for namespace, name in list(self._marks):
             self.mark(namespace, name)
 
-    def changed(self, meta: Mapping[str, Any]) -> bool:
+    def changed(self, meta: Mapping[str, Any], type_: str | None = None) -> bool:
         """Whether a resource's spec changed since it was seen: its status is our own writing."""
         uid, generation = meta["uid"], int(meta.get("generation", 0))
+        if type_ == "DELETED":
+            self._generations.pop(uid, None)
+            return True
         seen = self._generations.get(uid)
         self._generations[uid] = generation
         return seen != generation or "deletionTimestamp" in meta
+
+    def node_changed(self, node: Mapping[str, Any], type_: str | None = None) -> bool:
+        """Whether a node came, went, or changed in what clusters care for: kubelets report far more than that."""
+        name = node["metadata"]["name"]
+        if type_ == "DELETED":
+            self._nodes.pop(name, None)
+            return True
+        conditions = (node.get("status") or {}).get("conditions") or ()
+        ready = next((item.get("status") for item in conditions if item["type"] == "Ready"), None)
+        now = (ready, node.get("spec") or {}, node["metadata"].get("labels") or {})
+        seen = self._nodes.get(name)
+        self._nodes[name] = now
+        return seen != now
 
     async def close(self) -> None:
         """End all tasks, each after the round it is in."""
@@ -107,7 +127,7 @@ class Marks:
             if wait is None:
                 if mark.is_set():
                     continue
-                del self._marks[key]
+                del self._marks[key], self._tasks[key]
                 return
             if self._closing:
                 return
@@ -120,19 +140,20 @@ def handlers(marks: Marks) -> kopf.OperatorRegistry:
     """What is watched, and which cluster it marks."""
     registry = kopf.OperatorRegistry()
 
-    async def cluster(*, namespace: str | None, name: str, meta: kopf.Meta, **_: Any) -> None:
-        if marks.changed(meta):
+    async def cluster(*, namespace: str | None, name: str, meta: kopf.Meta, **more: Any) -> None:
+        if marks.changed(meta, more["type"]):
             marks.mark(namespace or "", name)
 
-    async def of_cluster(*, namespace: str | None, spec: kopf.Spec, meta: kopf.Meta, **_: Any) -> None:
-        if marks.changed(meta):
+    async def of_cluster(*, namespace: str | None, spec: kopf.Spec, meta: kopf.Meta, **more: Any) -> None:
+        if marks.changed(meta, more["type"]):
             marks.mark(namespace or "", str(spec.get("cluster", "")))
 
     async def made(*, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
         marks.mark(namespace or "", labels["app.kubernetes.io/instance"])
 
-    async def node(**_: Any) -> None:
-        marks.mark_all()
+    async def node(*, body: kopf.Body, **more: Any) -> None:
+        if marks.node_changed(dict(body), more["type"]):
+            marks.mark_all()
 
     kopf.on.login(registry=registry)(_login)
     kopf.on.event(GROUP, VERSION, "qservclusters", registry=registry)(cluster)
@@ -182,9 +203,24 @@ async def serve(settings: Settings, metrics: Metrics, alive: asyncio.Event) -> w
 
 
 async def hold(lease: Lease, metrics: Metrics, leading: asyncio.Event, stop: asyncio.Event) -> None:
-    """Renews the lease until it is cancelled; once it was held and is lost, everything stops."""
+    """Renews the lease until it is cancelled; once it was held and is lost, everything stops.
+
+    In a thread of its own: rounds that wait for engines that do not answer must not keep it from being renewed. A
+    defect here ends the program too, which is started anew; without a lease it would wait in silence for ever.
+    """
+    thread = ThreadPoolExecutor(1, thread_name_prefix="lease")
+    try:
+        await _renew(lease, thread, metrics, leading, stop)
+    except Exception:
+        log.exception("the lease cannot be renewed")
+        stop.set()
+    finally:
+        thread.shutdown(wait=False)
+
+
+async def _renew(lease: Lease, thread: Executor, metrics: Metrics, leading: asyncio.Event, stop: asyncio.Event) -> None:
     while True:
-        held = await asyncio.to_thread(lease.renew)
+        held = await asyncio.get_running_loop().run_in_executor(thread, lease.renew)
         metrics.leads(held)
         if held and not leading.is_set():
             log.info("this operator leads")
@@ -246,6 +282,7 @@ async def _watch(settings: Settings, marks: Marks, stop: asyncio.Event) -> None:
 async def _main(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(_ROUNDS, thread_name_prefix="round"))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await run(settings, stop)

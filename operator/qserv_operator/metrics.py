@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from qserv_operator.actions import Outcome
+from qserv_operator.models.base import Condition
 from qserv_operator.models.status import ClusterStatus
 from qserv_operator.reasons import Reason
 from qserv_operator.snapshot import Snapshot
@@ -102,9 +103,13 @@ class Metrics:
         self._workers.labels(*where, "wanted").set(snapshot.spec.worker.replicas)
         self._workers.labels(*where, "ready").set(sum(row.ready for row in status.workers))
         self._workers.labels(*where, "lost").set(sum(bool(row.cause) for row in status.workers))
-        self._conditions.remove_by_labels({"namespace": where[0], "cluster": where[1]})
-        for item in status.conditions:
-            self._conditions.labels(*where, item.type, item.status, item.reason).set(1)
+        self.conditions(*where, status.conditions)
+
+    def conditions(self, namespace: str, cluster: str, conditions: Sequence[Condition]) -> None:
+        """Shows a cluster's conditions as gauges."""
+        self._conditions.remove_by_labels({"namespace": namespace, "cluster": cluster})
+        for item in conditions:
+            self._conditions.labels(namespace, cluster, item.type, item.status, item.reason).set(1)
 
     def gone(self, namespace: str, cluster: str) -> None:
         """Removes what spoke of a cluster that is gone."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qserv_operator.actions import ChangeSettings, Event, Plan, Step
+from qserv_operator.actions import ChangeSettings, Plan, Step
 from qserv_operator.builders.cluster import Choices, build
 from qserv_operator.builders.workloads import replicas, templates
-from qserv_operator.models.base import quantity
+from qserv_operator.models.base import Condition, quantity
 from qserv_operator.models.status import ClusterStatus
 from qserv_operator.names import Component, Object
 from qserv_operator.reasons import Reason
@@ -71,10 +71,11 @@ def plan(snapshot: Snapshot, now: float) -> Plan:
         carried = carried.model_copy(update={"rollout": remembered})
     status = cluster_status(snapshot, Extra(tuple(findings), lost, carried), now)
     told = tuple(event for task in tasks for event in task.events)
+    doing = not snapshot.spec.suspend and any(task.steps for task in tasks)
     made = Plan(
         status=status,
-        requeue=_BUSY if _busy(status) or any(load.busy for load in catalogs) else _CALM,
-        events=(*told, *_transitions(snapshot.status, status)),
+        requeue=_BUSY if doing or _busy(status) or any(load.busy for load in catalogs) else _CALM,
+        events=told,
         users=user_statuses(snapshot, now),
         catalogs=catalog_statuses(catalogs, now),
     )
@@ -105,7 +106,8 @@ def _stages(snapshot: Snapshot) -> list[Stage]:
 
 def _choices(snapshot: Snapshot, found: list[Stage]) -> Choices:
     engine = snapshot.engine
-    free = engine is not None and engine.chunks.at_risk == 0 and not snapshot.spec.maintenance.evacuate
+    alone = engine is None or engine.chunks.at_risk or any(item.at_risk for item in engine.workers.values())
+    free = not alone and not snapshot.spec.maintenance.evacuate
     return Choices(
         templates={stage.component: stage.target for stage in found},
         workers=worker_replicas(snapshot),
@@ -133,15 +135,28 @@ def _creating(snapshot: Snapshot, found: list[Stage]) -> list[Finding]:
     new = [str(stage.component) for stage in found if not stage.status.good and not stage.settled]
     if new:
         said.append(progress(Reason.CREATING, f"pods are being made: {', '.join(new)}"))
+    return [*said, *_missing_secrets(snapshot)]
+
+
+def _missing_secrets(snapshot: Snapshot) -> list[Finding]:
+    """Secrets that people are to make, and generated ones whose keys were taken away."""
     spec = snapshot.spec
-    needed = [(spec.tls.secret_name, "tls.crt")] if spec.tls else []
+    needed = [(spec.tls.secret_name, key) for key in ("tls.crt", "tls.key", "ca.crt")] if spec.tls else []
     if spec.metadata.external:
         outer = spec.metadata.external
         needed += [(part.name, part.key) for part in (outer.url_secret, outer.password_secret)]
+    generated = [(snapshot.identity.secret, "secret"), (snapshot.identity.metadata_secret, "password")]
+    needed += [(name, key) for name, key in generated if name in snapshot.secrets]
+    wanted: dict[str, list[str]] = {spec.worker.source_secret: []} if spec.worker.source_secret else {}
     for name, key in needed:
+        wanted.setdefault(name, []).append(key)
+    said = []
+    for name, keys in wanted.items():
         secret = snapshot.secrets.get(name)
-        if secret is None or key not in secret.keys:
-            said.append(degraded(Reason.SECRET_MISSING, f"make the Secret {name} with the key {key}"))
+        lacking = [key for key in keys if secret is None or key not in secret.keys]
+        if secret is None or lacking:
+            which = f" with {' and '.join(f'the key {key}' for key in lacking)}" if lacking else ""
+            said.append(degraded(Reason.SECRET_MISSING, f"make the Secret {name}{which}"))
     return said
 
 
@@ -158,14 +173,14 @@ def _carried(snapshot: Snapshot, found: list[Stage], catalogs: list[Load]) -> Cl
 
 
 def _busy(status: ClusterStatus) -> bool:
-    return any(item.status == "True" for item in status.conditions if item.type != "Available")
+    """Something goes on that nobody tells of: pods and nodes mark the cluster when they change, the engine does not."""
+    chunks = status.chunks
+    moving = chunks.at_risk or chunks.lost or chunks.moving or chunks.under_replicated
+    resting = (Reason.SUSPENDED, Reason.MAINTENANCE)
+    going = any(item.type == "Progressing" and item.reason not in resting for item in _true(status))
+    unheard = any(item.reason == Reason.ENGINE_UNREACHABLE for item in _true(status))
+    return bool(moving or going or unheard)
 
 
-def _transitions(before: ClusterStatus, after: ClusterStatus) -> tuple[Event, ...]:
-    """An event for each condition whose reason changed; that a new cluster is not broken is no news."""
-    reasons = {item.type: item.reason for item in before.conditions}
-    return tuple(
-        Event(Reason(item.reason), item.message, warning=item.type == "Degraded" and item.status == "True")
-        for item in after.conditions
-        if reasons.get(item.type, item.reason if item.status == "False" else "") != item.reason
-    )
+def _true(status: ClusterStatus) -> list[Condition]:
+    return [item for item in status.conditions if item.status == "True"]

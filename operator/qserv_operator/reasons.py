@@ -37,7 +37,8 @@ class Reason(StrEnum):
     CANARY_RUNNING = "CanaryRunning", "The first pod of a new template is being proven."
     WAITING_FOR_SAFETY = (
         "WaitingForSafety",
-        "The next worker cannot be stopped without losing a chunk. It goes on when copies are made.",
+        "The next worker cannot be stopped without losing a chunk. It goes on when copies are made; with "
+        "spec.replication.factor 1 it never does: raise the factor to 2 for the time.",
     )
     MAINTENANCE = "Maintenance", "Nodes are under maintenance: no rollout and no replacement meanwhile."
     SCALING_OUT = "ScalingOut", "New workers are coming."
@@ -67,7 +68,7 @@ class Reason(StrEnum):
     POD_UNSCHEDULABLE = "PodUnschedulable", "No node fits a pod. Check nodes, taints, resources and volumes."
     SECRET_MISSING = "SecretMissing", "A Secret or a key of it is not there. Make it."
     VOLUME_FULL = "VolumeFull", "A worker's disk is nearly full. Add workers."
-    APPLY_REFUSED = "ApplyRefused", "The API server refused an object. The message says why."
+    APPLY_REFUSED = "ApplyRefused", "The API server or the engine refused what was to be done. The message says why."
     INVALID_SPEC = "InvalidSpec", "The resource cannot be read. The message says what to write."
     WORKER_STOPPED = "WorkerStopped", "A worker was stopped for a rollout, after the engine agreed."
     WORKER_DRAINING = "WorkerDraining", "A worker's chunks are being moved away."
@@ -84,14 +85,15 @@ class Reason(StrEnum):
     PREPARING = "Preparing", "The catalog's Job makes the files that are to be loaded."
     PREPARE_FAILED = (
         "PrepareFailed",
-        "The catalog's Job failed, and nothing was loaded. Read the log of its pods, put it right and change the spec.",
+        "The catalog's Job failed, and nothing was loaded. Read the log of its pods, put it right, change spec.retry.",
     )
     LOADING = "Loading", "Files are being loaded."
     COMMITTING = "Committing", "All files are loaded; they are being made visible."
     PUBLISHED = "Published", "The catalog can be queried."
     LOAD_FAILED = (
         "LoadFailed",
-        "Files could not be loaded; nothing of them is visible. Put them right and change the spec.",
+        "Files could not be loaded; nothing of them is visible. Put them right and change the spec, or spec.retry.",
     )
+    LOAD_ABORTED = "LoadAborted", "A load whose QservCatalog is gone was aborted; nothing of it is visible."
     CATALOG_CONFLICT = "CatalogConflict", "Another resource loads that database. Choose another name."
     CATALOG_DROPPED = "CatalogDropped", "The resource is gone and its policy was Delete: the database was dropped."

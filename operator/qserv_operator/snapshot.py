@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from qserv_operator.models.base import Condition
 from qserv_operator.models.catalog import CatalogSpec, CatalogStatus
 from qserv_operator.models.cluster import ClusterSpec
 from qserv_operator.models.status import ClusterStatus
@@ -21,7 +22,7 @@ class PodFact:
     """A pod of the cluster.
 
     ``waiting``: why its container cannot start (``ImagePullBackOff``, ``CrashLoopBackOff`` …), empty when it runs.
-    ``unscheduled``: the scheduler finds no node for it.
+    ``unscheduled``: the scheduler finds no node for it. ``since``: when it became ready, or ceased to be.
     """
 
     name: str
@@ -36,6 +37,7 @@ class PodFact:
     waiting: str = ""
     restarts: int = 0
     created: float = 0.0
+    since: float = 0.0
     domain: str | None = None
 
 
@@ -204,6 +206,23 @@ class CatalogFact:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """A `QservUser` or `QservCatalog` whose spec is not what the models say, as one of another version may be.
+
+    ``database``, ``account``: what it claims, if any: it is not to be dropped.
+    """
+
+    kind: str
+    name: str
+    uid: str
+    generation: int
+    message: str
+    conditions: tuple[Condition, ...] = ()
+    database: str = ""
+    account: str = ""
+
+
+@dataclass(frozen=True)
 class JobFact:
     """A Job; ``failure``: why it failed for good."""
 
@@ -223,7 +242,11 @@ class ObjectKey:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All of it. ``owned``: objects that this cluster's resource owns and that may be pruned."""
+    """All of it.
+
+    ``owned``: objects that this cluster's resource owns and that may be pruned. ``versions``: of all objects with its
+    labels, their resourceVersion.
+    """
 
     identity: Identity
     spec: ClusterSpec
@@ -236,11 +259,13 @@ class Snapshot:
     nodes: Mapping[str, NodeFact] = field(default_factory=dict)
     secrets: Mapping[str, SecretFact] = field(default_factory=dict)
     owned: tuple[ObjectKey, ...] = ()
+    versions: Mapping[ObjectKey, str] = field(default_factory=dict)
     engine: EngineFacts | None = None
     engine_error: str = ""
     answers: Answers = Answers()
     users: tuple[UserFact, ...] = ()
     catalogs: tuple[CatalogFact, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
     jobs: Mapping[str, JobFact] = field(default_factory=dict)
 
     def pods_of(self, component: Component) -> tuple[PodFact, ...]:

@@ -172,7 +172,10 @@ def conclude(plan: Plan, before: ClusterStatus, outcome: Outcome, generation: in
     status = plan.status.model_copy(update={"accounts": tuple(accounts[name] for name in sorted(accounts))})
     if not outcome.failures:
         return status
-    made = [item for item in status.conditions if item.type != About.DEGRADED]
-    text = "; ".join(outcome.failures[:3])
-    made.append(condition(before.conditions, About.DEGRADED, True, Reason.APPLY_REFUSED, text, generation, now))
-    return status.model_copy(update={"conditions": tuple(made)})
+    planned = next(item for item in status.conditions if item.type == About.DEGRADED)
+    others = tuple(item for item in status.conditions if item.type != About.DEGRADED)
+    worse = planned.status == "True"
+    reason = Reason(planned.reason) if worse else Reason.APPLY_REFUSED
+    text = "; ".join([*([planned.message] if worse else []), *(f"refused: {text}" for text in outcome.failures[:3])])
+    made = condition(before.conditions, About.DEGRADED, True, reason, text, generation, now)
+    return status.model_copy(update={"conditions": (*others, made)})

@@ -98,6 +98,20 @@ def test_the_operator_may_touch_every_kind_it_knows_and_no_more_than_it_must() -
     assert not {"update", "patch"} & verbs["secrets"]
 
 
+def test_the_operator_of_some_namespaces_has_rights_in_no_other() -> None:
+    made = objects(template("qserv-operator", "--set", "watchNamespaces={a,b}"))
+    bound = {
+        (item["metadata"].get("namespace"), item["roleRef"]["name"].removeprefix("survey-sky"))
+        for item in made
+        if item["kind"] in ("RoleBinding", "ClusterRoleBinding")
+    }
+    assert bound == {(None, "-nodes"), ("a", ""), ("b", ""), ("survey", "sky-lease")}
+    (role,) = [item for item in made if item["kind"] == "ClusterRole" and item["metadata"]["name"].endswith("-nodes")]
+    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"list", "watch"}
+    kinds = {resource for rule in role["rules"] for resource in rule["resources"]}
+    assert kinds == {"nodes", "persistentvolumes", "namespaces", "customresourcedefinitions"}
+
+
 @pytest.mark.parametrize(
     ("chart", "value", "message"),
     [

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from operator_world.api import Api
 
 from qserv_operator.kube import RefusedError
-from qserv_operator.main import Marks, Settings, handlers, kopf_settings, serve
+from qserv_operator.lease import Lease
+from qserv_operator.main import Marks, Settings, handlers, hold, kopf_settings, serve
 from qserv_operator.metrics import Metrics
 
 
@@ -91,7 +94,7 @@ async def test_a_cluster_that_is_gone_is_left_and_may_come_back() -> None:
     rounds = Rounds(lambda count: None if count == 1 else 600.0)
     marks = marks_of(rounds)
     marks.mark("ns", "sky")
-    await until(lambda: rounds.count == 1 and not marks._marks)
+    await until(lambda: rounds.count == 1 and not marks._marks and not marks._tasks)
     marks.mark_all()
     assert rounds.count == 1
     marks.mark("ns", "sky")
@@ -126,6 +129,61 @@ def test_our_own_writing_of_the_status_is_no_news() -> None:
     assert not marks.changed(meta)
     assert marks.changed({**meta, "generation": 2})
     assert marks.changed({**meta, "generation": 2, "deletionTimestamp": "2026-01-01T00:00:00Z"})
+
+
+def test_what_is_gone_is_forgotten() -> None:
+    marks = marks_of(Rounds(lambda _count: None))
+    meta: dict[str, Any] = {"uid": "u", "generation": 1}
+    assert marks.changed(meta)
+    assert marks.changed(meta, "DELETED")
+    assert marks.node_changed(node_of(), "DELETED")
+    assert not marks._generations
+    assert not marks._nodes
+
+
+def node_of(ready: str = "True", heartbeat: int = 0, **spec: Any) -> dict[str, Any]:
+    condition = {"type": "Ready", "status": ready, "lastHeartbeatTime": heartbeat}
+    return {"metadata": {"name": "n1"}, "spec": spec, "status": {"conditions": [condition], "images": [heartbeat]}}
+
+
+def test_what_kubelets_report_all_the_time_is_no_news() -> None:
+    marks = marks_of(Rounds(lambda _count: None))
+    assert marks.node_changed(node_of())
+    assert not marks.node_changed(node_of(heartbeat=1))
+    assert marks.node_changed(node_of("Unknown"))
+    assert marks.node_changed(node_of("Unknown", unschedulable=True))
+
+
+class BrokenLease(Lease):
+    """A defect: what is not foreseen happens while it is renewed."""
+
+    def renew(self) -> bool:
+        raise KeyError("spec")
+
+
+async def test_a_defect_of_the_lease_ends_the_program() -> None:
+    stop = asyncio.Event()
+    lease = BrokenLease(Api(), namespace="ns", holder="me")
+    await asyncio.wait_for(hold(lease, Metrics(), asyncio.Event(), stop), 20)
+    assert stop.is_set()
+
+
+async def test_rounds_that_hang_do_not_keep_the_lease_from_being_renewed() -> None:
+    go_on = threading.Event()
+    with ThreadPoolExecutor(1) as rounds:
+        asyncio.get_running_loop().set_default_executor(rounds)
+        hanging = asyncio.create_task(asyncio.to_thread(go_on.wait, 30))
+        leading = asyncio.Event()
+        lease = Lease(Api(), namespace="ns", holder="me")
+        holding = asyncio.create_task(hold(lease, Metrics(), leading, asyncio.Event()))
+        try:
+            await asyncio.wait_for(leading.wait(), 20)
+            assert not hanging.done()
+        finally:
+            go_on.set()
+            await hanging
+            holding.cancel()
+            await asyncio.gather(holding, return_exceptions=True)
 
 
 def test_kopf_writes_nothing_to_resources() -> None:

@@ -21,6 +21,7 @@ from qserv_operator.models.cluster import ClusterSpec
 from qserv_operator.names import TEMPLATE_LABEL, Component, Identity
 from qserv_operator.plan import plan, questions
 from qserv_operator.snapshot import Snapshot
+from qserv_operator.tasks.conditions import news
 from qserv_operator.tasks.rollout import template_hash
 
 PLANS = Path(__file__).parent / "plans"
@@ -151,6 +152,7 @@ def summary(snapshot: Snapshot, made: Plan) -> dict[str, Any]:
             sets[str(component)] = f"{item['spec']['replicas']} pods of template {shown}"
         if item["kind"] == "PodDisruptionBudget" and name == "sky-worker":
             budget = item["spec"]["maxUnavailable"]
+    told = news(snapshot.status.conditions, made.status.conditions)
     asked = questions(snapshot, NOW)
     found: dict[str, Any] = {
         "asked": {"stop": list(asked.stop), "canary": asked.canary[0] if asked.canary else None},
@@ -160,7 +162,7 @@ def summary(snapshot: Snapshot, made: Plan) -> dict[str, Any]:
         "prune": [f"{key.kind} {key.name}" for key in made.prune],
         "steps": [_step(step) for step in made.steps],
         "conditions": {i.type: f"{i.status} {i.reason}: {i.message}" for i in made.status.conditions},
-        "events": [f"{event.reason}: {event.message}" for event in made.events],
+        "events": [f"{event.reason}: {event.message}" for event in (*made.events, *told)],
         "users": {name: f"{s.conditions[0].status} {s.conditions[0].reason}" for name, s in made.users},
         "catalogs": {name: f"{s.state} {s.progress.files} {list(s.errors)}" for name, s in made.catalogs},
         "lost": {row.name: f"{row.cause}, replaced at {row.replace_at}" for row in made.status.workers if row.cause},

@@ -55,7 +55,7 @@ def _from(peers: Sequence[Object], *ports: int) -> list[Object]:
 
 
 _DNS: Object = {
-    "to": [{"namespaceSelector": {}}],
+    "to": [{"namespaceSelector": {}}, {"ipBlock": {"cidr": "169.254.20.10/32"}}],  # NodeLocal DNSCache's address
     "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
 }
 _OPERATOR: Object = {

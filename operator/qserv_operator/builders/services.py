@@ -122,7 +122,11 @@ def service_monitor(identity: Identity, spec: ClusterSpec) -> Object:
     """Prometheus reads the metrics of every pod of the engine through the headless Services."""
     endpoint: Object = {"port": "http", "path": "/metrics", "scheme": "https" if spec.tls else "http"}
     if spec.tls:
-        endpoint["tlsConfig"] = {"ca": {"secret": {"name": spec.tls.secret_name, "key": "ca.crt"}}}
+        # pods are read by their addresses, which no certificate names
+        endpoint["tlsConfig"] = {
+            "ca": {"secret": {"name": spec.tls.secret_name, "key": "ca.crt"}},
+            "serverName": f"{identity.name}.{identity.namespace}.svc",
+        }
     components = [str(Component.CZAR), str(Component.REPLICATION), str(Component.WORKER)]
     chosen = {"key": "app.kubernetes.io/component", "operator": "In", "values": components}
     metadata = identity.meta(identity.name)

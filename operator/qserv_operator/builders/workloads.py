@@ -193,7 +193,13 @@ def replication_template(identity: Identity, spec: ClusterSpec) -> Object:
         grace=30,
     )
     return template(
-        identity, spec, Component.REPLICATION, container, affinity=apart_preferred(identity, Component.REPLICATION)
+        identity,
+        spec,
+        Component.REPLICATION,
+        container,
+        affinity=apart_preferred(identity, Component.REPLICATION),
+        node_selector=spec.replication.node_selector,
+        tolerations=spec.replication.tolerations,
     )
 
 
@@ -241,7 +247,15 @@ def metadata_template(identity: Identity, spec: ClusterSpec) -> Object:
         },
         grace=300,
     )
-    return template(identity, spec, Component.METADATA, container, affinity=apart(identity, Component.METADATA))
+    return template(
+        identity,
+        spec,
+        Component.METADATA,
+        container,
+        affinity=apart(identity, Component.METADATA),
+        node_selector=spec.metadata.node_selector,
+        tolerations=spec.metadata.tolerations,
+    )
 
 
 def _or_default(resources: Resources, *, cpu: str, memory: str) -> Resources:

@@ -163,6 +163,11 @@ class CatalogSpec(Model):
         default=None,
         description="A Job that runs before files of this spec are loaded, for work outside of the workers.",
     )
+    retry: str = Field(
+        default="",
+        max_length=63,
+        description="Change this text to try a load again that failed: its files were put right.",
+    )
     deletion_policy: Policy = Field(
         default=Policy.RETAIN, description="What becomes of the database when this resource is deleted."
     )

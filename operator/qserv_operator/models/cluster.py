@@ -46,6 +46,15 @@ class ClientService(Model):
         default_factory=dict, description="Annotations, as load balancers ask for them."
     )
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!has(self.nodePort) || self.type != 'ClusterIP'",
+                "nodePort needs type NodePort or LoadBalancer: write the type too, or leave nodePort away",
+            )
+        )
+    )
+
 
 class ResultStorage(Model):
     """Where a czar spills merges and keeps results until they are fetched."""
@@ -82,7 +91,12 @@ class Replacement(Model):
 
     enabled: bool = Field(default=True, description="False: the operator waits for a person.")
     node_deleted_seconds: int = Field(default=60, ge=0, le=31536000, description="After the Node object is gone.")
-    not_ready_seconds: int = Field(default=1800, ge=0, le=31536000, description="After the node stopped answering.")
+    not_ready_seconds: int = Field(
+        default=1800,
+        ge=0,
+        le=31536000,
+        description="After the node stopped answering, or another worker took the place that its volume is tied to.",
+    )
     drained_seconds: int = Field(
         default=86400, ge=0, le=31536000, description="After the node was cordoned and the pod evicted."
     )
@@ -130,7 +144,7 @@ class WorkerSpec(PodPlace):
     )
 
 
-class ReplicationSpec(Model):
+class ReplicationSpec(PodPlace):
     """Copies of chunks, and the controllers that keep them."""
 
     factor: int = Field(default=2, ge=1, le=16, description="Copies of each chunk.")
@@ -163,7 +177,7 @@ class MetadataStorage(Storage):
     size: Quantity = Field(default="20Gi", description="Size that the volume must at least have.")
 
 
-class MetadataSpec(Model):
+class MetadataSpec(PodPlace):
     """The database of metadata: which tables, chunks and replicas there are."""
 
     model_config = ConfigDict(
@@ -269,6 +283,11 @@ class ClusterSpec(Model):
             (
                 "self.worker.nodes.size() == 0 || self.worker.nodes.size() >= self.worker.replicas",
                 "worker.nodes must name at least as many nodes as worker.replicas: each worker needs a node of its own",
+            ),
+            (
+                "has(self.tls) == has(oldSelf.tls)",
+                "tls cannot come or go while the cluster runs, its processes would not hear each other: delete the "
+                "QservCluster (deletionPolicy: Retain) and make it anew, with the same name, over its volumes",
             ),
         )
     )

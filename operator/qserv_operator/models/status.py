@@ -44,7 +44,9 @@ class WorkerStatus(Observed):
     down_since: str | None = Field(
         default=None, json_schema_extra={"format": "date-time"}, description="Since when its node is lost."
     )
-    cause: str = Field(default="", description="Why its node is lost: NodeDeleted, NodeNotReady, NodeDrained.")
+    cause: str = Field(
+        default="", description="Why its node is lost: NodeDeleted, NodeNotReady, NodeDrained, NodeTaken."
+    )
     replace_at: str | None = Field(
         default=None, json_schema_extra={"format": "date-time"}, description="When it is replaced on another node."
     )

@@ -2,8 +2,9 @@
 
 Where a load stands is read from the engine each time: a transaction of ours is known by its context
 (``<uid of the resource>/<fingerprint of its spec>``), a file by its name in it. So a load goes on where it was, whoever
-was killed. When URLs are added to a spec that was loaded, only these are loaded, in a further transaction. A Job that
-prepares the files runs before such a transaction, once for each spec.
+was killed. A load of a spec that is not wanted any more, or whose resource is gone, is aborted. When URLs are added to
+a spec that was loaded, only these are loaded, in a further transaction. A Job that prepares the files runs before such
+a transaction, once for each spec.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from qserv_operator.names import fingerprint
 from qserv_operator.reasons import Reason
 from qserv_operator.snapshot import CatalogFact, Contribution, EngineFacts, Snapshot, Transaction
 from qserv_operator.tasks.conditions import condition
-from qserv_operator.tasks.findings import Task
+from qserv_operator.tasks.findings import Task, listed
 
+OPEN = frozenset({"started", "committing", "aborting"})
+"""States of a transaction that is not over."""
 _ERRORS = 10
 _PARALLEL_REQUESTS = 100
 _JOB_NAME = 50
@@ -59,8 +62,15 @@ class Load:
 
 def catalog_fingerprint(catalog: CatalogFact) -> str:
     """Changes when what is to be loaded changes."""
-    left_out = {"deletion_policy", "cluster"} | ({"prepare"} if catalog.spec.prepare is None else set())
+    later = {"prepare": catalog.spec.prepare, "retry": catalog.spec.retry}
+    left_out = {"deletion_policy", "cluster"} | {name for name, value in later.items() if not value}
     return fingerprint(catalog.spec.model_dump(mode="json", exclude=left_out))
+
+
+def is_loaded(catalog: CatalogFact) -> bool:
+    """The spec that it has now was loaded and published."""
+    status = catalog.status
+    return status.state is CatalogState.PUBLISHED and status.loaded == catalog_fingerprint(catalog)
 
 
 def contribution_name(table: str, url: str) -> str:
@@ -88,7 +98,7 @@ def loads(snapshot: Snapshot) -> list[Load]:
 
 def _waiting(catalog: CatalogFact) -> Load:
     status = catalog.status
-    if status.state is CatalogState.PUBLISHED and status.loaded == catalog_fingerprint(catalog):
+    if is_loaded(catalog):
         return Load(catalog, status.state, Reason.PUBLISHED, "the catalog can be queried", loaded=status.loaded)
     state = status.state if status.state is not CatalogState.PUBLISHED else CatalogState.PENDING
     return Load(catalog, state, Reason.PENDING, "waits for the cluster to answer", loaded=status.loaded)
@@ -102,20 +112,17 @@ def _load(snapshot: Snapshot, catalog: CatalogFact, engine: EngineFacts) -> Load
         text = f"database {spec.database} is being made"
         return Load(catalog, CatalogState.LOADING, Reason.LOADING, text, Step(missing))
     ours = [item for item in engine.transactions if item.context.startswith(f"{catalog.uid}/")]
-    todo = _todo(catalog, ours)
+    former = [item for item in ours if item.context != context and item.state in OPEN]
+    if former:
+        return _end_former(catalog, former)
+    todo = [] if is_loaded(catalog) else _todo(catalog, ours)
     current = next((item for item in sorted(ours, key=lambda item: item.id) if item.context == context), None)
-    if current is not None and current.state == "aborted":
-        text = f"transaction {current.id} was aborted: {'; '.join(_errors(current)) or 'see the engine'}"
-        return Load(catalog, CatalogState.FAILED, Reason.LOAD_FAILED, text, transaction=current)
-    if current is not None and current.state == "started":
-        return _contribute(catalog, current, todo)
     if current is not None and current.state != "committed":
-        text = f"transaction {current.id} is {current.state}"
-        return Load(catalog, CatalogState.COMMITTING, Reason.COMMITTING, text, transaction=current)
+        return _in_transaction(catalog, current, todo)
     if todo and (unready := _prepare(snapshot, catalog, print_)):
         return unready
     if todo:
-        step = Step((StartTransaction(spec.database, context),), Event(Reason.LOADING, f"{len(todo)} files to load"))
+        step = Step((StartTransaction(spec.database, context),))
         return Load(catalog, CatalogState.LOADING, Reason.LOADING, f"{len(todo)} files to load", step)
     tables = engine.databases.get(spec.database, {})
     hidden = tuple(PublishTable(spec.database, t.name) for t in spec.tables if not tables.get(t.name, False))
@@ -126,6 +133,24 @@ def _load(snapshot: Snapshot, catalog: CatalogFact, engine: EngineFacts) -> Load
     return Load(catalog, CatalogState.PUBLISHED, Reason.PUBLISHED, text, transaction=current, loaded=print_)
 
 
+def _end_former(catalog: CatalogFact, former: list[Transaction]) -> Load:
+    """A load of what is not wanted any more; one that is being committed is let go to its end."""
+    ids = listed([str(item.id) for item in former])
+    calls = tuple(EndTransaction(item.id, "aborted") for item in former if item.state == "started")
+    text = f"the load of the former spec (transaction {ids}) ends first"
+    return Load(catalog, CatalogState.LOADING, Reason.LOADING, text, Step(calls) if calls else None)
+
+
+def _in_transaction(catalog: CatalogFact, current: Transaction, todo: list[tuple[str, str]]) -> Load:
+    if current.state == "started":
+        return _contribute(catalog, current, todo)
+    if current.state in ("aborting", "aborted"):
+        text = f"transaction {current.id} was aborted: {'; '.join(_errors(current)) or 'by hand, or by the engine'}"
+        return Load(catalog, CatalogState.FAILED, Reason.LOAD_FAILED, text, transaction=current)
+    text = f"transaction {current.id} is {current.state}"
+    return Load(catalog, CatalogState.COMMITTING, Reason.COMMITTING, text, transaction=current)
+
+
 def _prepare(snapshot: Snapshot, catalog: CatalogFact, print_: str) -> Load | None:
     """The Job that makes the files, where there is one to do and it is not done; None when they can be loaded."""
     wanted = catalog.spec.prepare
@@ -133,9 +158,12 @@ def _prepare(snapshot: Snapshot, catalog: CatalogFact, print_: str) -> Load | No
         return None
     name = f"{catalog.name[:_JOB_NAME]}-{print_}"
     job = snapshot.jobs.get(name)
+    before = next((item for item in catalog.status.conditions if item.reason == Reason.PREPARE_FAILED), None)
+    if job is None and before is not None and name in before.message:
+        return Load(catalog, CatalogState.FAILED, Reason.PREPARE_FAILED, before.message)
     if job is None:
         made = preparation(snapshot.identity, snapshot.spec, catalog, wanted, name)
-        step = Step((CreateJob(name, made),), Event(Reason.PREPARING, f"Job {name} makes the files"))
+        step = Step((CreateJob(name, made),))
         return Load(catalog, CatalogState.PREPARING, Reason.PREPARING, f"Job {name} is made", step)
     if job.failure:
         text = f"Job {name} failed ({job.failure}); kubectl logs job/{name} says why"
@@ -169,7 +197,7 @@ def _contribute(catalog: CatalogFact, current: Transaction, todo: list[tuple[str
     failed = [part for part in current.contributions if part.state == "failed"]
     if failed:
         text = f"{len(failed)} files failed: {'; '.join(_errors(current))}"
-        step = Step((EndTransaction(current.id, "aborted"),), Event(Reason.LOAD_FAILED, text, warning=True))
+        step = Step((EndTransaction(current.id, "aborted"),))
         return Load(catalog, CatalogState.FAILED, Reason.LOAD_FAILED, text, step, current)
     for table in catalog.spec.tables:
         names = {contribution_name(name, url): url for name, url in todo if name == table.name}
@@ -181,7 +209,7 @@ def _contribute(catalog: CatalogFact, current: Transaction, todo: list[tuple[str
             return Load(catalog, CatalogState.LOADING, Reason.LOADING, f"table {table.name}", Step(calls), current)
         if not all(parts[name].state == "done" for name in names):
             return Load(catalog, CatalogState.LOADING, Reason.LOADING, f"table {table.name}", transaction=current)
-    step = Step((EndTransaction(current.id, "committed"),), Event(Reason.COMMITTING, f"transaction {current.id}"))
+    step = Step((EndTransaction(current.id, "committed"),))
     text = "all files are loaded; they are being made visible"
     return Load(catalog, CatalogState.COMMITTING, Reason.COMMITTING, text, step, current)
 
@@ -192,16 +220,36 @@ def _errors(transaction: Transaction) -> list[str]:
 
 
 def catalog_task(snapshot: Snapshot, found: list[Load]) -> Task:
-    """Steps of all loads, and the databases of catalogs that are gone and were to go with them."""
+    """Steps of all loads; what catalogs that are gone have left."""
     steps = [load.step for load in found if load.step is not None]
-    if snapshot.engine is not None:
-        claimed = {catalog.spec.database for catalog in snapshot.catalogs}
-        for known in snapshot.status.catalogs:
-            gone = known.database not in claimed and known.database in snapshot.engine.databases
-            if gone and known.deletion_policy is Policy.DELETE:
-                event = Event(Reason.CATALOG_DROPPED, f"database {known.database} was dropped with its resource")
-                steps.append(Step((DropDatabase(known.database),), event))
-    return Task(tuple(steps))
+    if snapshot.engine is None:
+        return Task(tuple(steps))
+    owners = {catalog.uid for catalog in snapshot.catalogs} | {item.uid for item in snapshot.unreadable}
+    left = [item for item in snapshot.engine.transactions if item.context.split("/")[0] not in owners]
+    return Task((*steps, *_abort_left(left), *_drop_left(snapshot, snapshot.engine, {item.database for item in left})))
+
+
+def _abort_left(left: list[Transaction]) -> list[Step]:
+    """Open loads of resources that are gone."""
+    steps = []
+    for item in left:
+        if item.state == "started":
+            text = f"transaction {item.id} into {item.database} was aborted: its QservCatalog is gone"
+            steps.append(Step((EndTransaction(item.id, "aborted"),), Event(Reason.LOAD_ABORTED, text)))
+    return steps
+
+
+def _drop_left(snapshot: Snapshot, engine: EngineFacts, busy: set[str]) -> list[Step]:
+    """Databases of resources that are gone and wanted them to go too; names of databases have no case."""
+    claimed = {catalog.spec.database.casefold() for catalog in snapshot.catalogs}
+    claimed |= {item.database.casefold() for item in snapshot.unreadable}
+    steps = []
+    for known in snapshot.status.catalogs:
+        gone = known.database.casefold() not in claimed and known.database in engine.databases
+        if gone and known.deletion_policy is Policy.DELETE and known.database not in busy:
+            event = Event(Reason.CATALOG_DROPPED, f"database {known.database} was dropped with its resource")
+            steps.append(Step((DropDatabase(known.database),), event))
+    return steps
 
 
 def known_catalogs(snapshot: Snapshot, found: list[Load]) -> tuple[KnownCatalog, ...]:

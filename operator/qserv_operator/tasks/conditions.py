@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qserv_operator.actions import Event, Subject
 from qserv_operator.clock import moment
 from qserv_operator.models.base import Condition
 from qserv_operator.reasons import Reason
@@ -30,3 +31,15 @@ def condition(
         last_transition_time=since,
         observed_generation=generation,
     )
+
+
+def news(before: Sequence[Condition], after: Sequence[Condition], about: Subject | None = None) -> tuple[Event, ...]:
+    """An event for each reason that is new; that a new resource is not broken is no news."""
+    reasons = {item.type: item.reason for item in before}
+    found: dict[str, Event] = {}
+    for item in after:
+        calm = item.reason if item.status == "False" and item.type != "Available" else ""
+        if reasons.get(item.type, calm) != item.reason:
+            bad = any(one.type == "Degraded" and one.status == "True" and one.reason == item.reason for one in after)
+            found[item.reason] = Event(Reason(item.reason), item.message, warning=bad, about=about)
+    return tuple(found.values())

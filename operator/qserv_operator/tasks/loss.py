@@ -32,6 +32,7 @@ class Cause(StrEnum):
     NODE_DELETED = "NodeDeleted"
     NODE_NOT_READY = "NodeNotReady"
     NODE_DRAINED = "NodeDrained"
+    NODE_TAKEN = "NodeTaken"
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,23 @@ def home(snapshot: Snapshot, pod: PodFact) -> str:
     return (claim.node if claim else None) or ""
 
 
+def pod_cause(snapshot: Snapshot, pod: PodFact) -> Cause | None:
+    """Why the node of a pod is lost for it; None: it is not.
+
+    A node is taken where another worker has come to run while this one was away: its own volume ties it to a host on
+    which it finds no place any more.
+    """
+    node = home(snapshot, pod)
+    cause = node_cause(node, snapshot.nodes.get(node), running=pod.node is not None)
+    if cause is None and pod.unscheduled and pod.component is Component.WORKER and node:
+        others = {other.node for other in snapshot.pods_of(Component.WORKER) if other.name != pod.name}
+        return Cause.NODE_TAKEN if node in others else None
+    return cause
+
+
 def reachable(snapshot: Snapshot, pod: PodFact) -> bool:
     """Its node is not lost: what a rollout may act on, and wait for."""
-    node = home(snapshot, pod)
-    return node_cause(node, snapshot.nodes.get(node), running=pod.node is not None) is None
+    return pod_cause(snapshot, pod) is None
 
 
 def losses(snapshot: Snapshot, now: float) -> list[Loss]:
@@ -96,12 +110,13 @@ def losses(snapshot: Snapshot, now: float) -> list[Loss]:
         node_name = (pod.node if pod and pod.node else None) or (claim.node if claim else None) or ""
         node = snapshot.nodes.get(node_name)
         running = pod is not None and pod.node is not None and not pod.terminating
-        cause = node_cause(node_name, node, running=running)
+        cause = node_cause(node_name, node, running=running) or (pod_cause(snapshot, pod) if pod else None)
         if cause is None:
             continue
         row = rows.get(name)
         remembered = seconds(row.down_since) if row and row.cause == cause else None
-        since = remembered if remembered is not None else _since(node, cause, now)
+        # a clock that was set back leaves a time that is still to come
+        since = min(now, remembered) if remembered is not None else _since(node, cause, now)
         found.append(Loss(name, node_name, cause, since, _replace_at(snapshot, node_name, cause, since), pod, claim))
     return found
 
@@ -109,7 +124,7 @@ def losses(snapshot: Snapshot, now: float) -> list[Loss]:
 def _since(node: NodeFact | None, cause: Cause, now: float) -> float:
     if node is not None and cause is Cause.NODE_NOT_READY:
         return min(now, node.ready_since)
-    if node is not None and node.cordoned_since is not None:
+    if node is not None and cause is Cause.NODE_DRAINED and node.cordoned_since is not None:
         return min(now, node.cordoned_since)
     return now
 
@@ -124,6 +139,7 @@ def _replace_at(snapshot: Snapshot, node: str, cause: Cause, since: float) -> fl
         Cause.NODE_DELETED: rule.node_deleted_seconds,
         Cause.NODE_NOT_READY: rule.not_ready_seconds,
         Cause.NODE_DRAINED: rule.drained_seconds,
+        Cause.NODE_TAKEN: rule.not_ready_seconds,
     }
     return since + delays[cause]
 
@@ -158,7 +174,9 @@ def _replacement(loss: Loss, *, registered: bool) -> Step:
     if loss.claim is not None and not loss.claim.terminating:
         calls.append(DeleteClaim(loss.claim.name, loss.claim.uid))
     if loss.pod is not None:
-        calls.append(DeletePod(loss.pod.name, loss.pod.uid, force=loss.cause is not Cause.NODE_DRAINED))
+        calls.append(
+            DeletePod(loss.pod.name, loss.pod.uid, force=loss.cause in (Cause.NODE_DELETED, Cause.NODE_NOT_READY))
+        )
     message = f"{loss.worker}: its node {loss.node} is lost ({loss.cause}), all its chunks have copies elsewhere"
     return Step(tuple(calls), Event(Reason.WORKER_REPLACED, message, warning=True))
 
@@ -173,22 +191,27 @@ def free_stuck_pods(snapshot: Snapshot) -> Task:
     findings = []
     kept = set(worker_names(snapshot))
     for pod in snapshot.pods:
-        if pod.name in kept or pod.node is None:
-            continue
-        cause = node_cause(pod.node, snapshot.nodes.get(pod.node), running=True)
-        if cause is None:
+        node, cause = home(snapshot, pod), pod_cause(snapshot, pod)
+        if pod.name in kept or cause is None:
             continue
         if pod.component is Component.METADATA:
             claim = snapshot.claims.get(snapshot.identity.claim(Component.METADATA, 0))
-            free = cause is Cause.NODE_DELETED and claim is not None and claim.node is None
+            movable = claim is not None and claim.node is None
+            free = cause is Cause.NODE_DELETED and movable
             if not free:
-                text = f"the metadata's pod {pod.name} has its volume on node {pod.node}: bring that node back"
-                findings.append(degraded(Reason.NODE_LOST, text))
+                findings.append(degraded(Reason.NODE_LOST, _metadata_text(pod, node, cause, movable=movable)))
         else:
             free = cause is Cause.NODE_DELETED or pod.terminating
-        if free:
+        if free and pod.node is not None:
             steps.append(Step((DeletePod(pod.name, pod.uid, force=True),)))
     return Task(tuple(steps), tuple(findings))
+
+
+def _metadata_text(pod: PodFact, node: str, cause: Cause, *, movable: bool) -> str:
+    where = f"the metadata's pod {pod.name} is on node {node} ({cause})"
+    if movable:
+        return f"{where}, its volume can move: when that machine is off for sure, kubectl delete node {node}"
+    return f"{where}, and so is its volume: bring that node back, or restore a backup into a new cluster"
 
 
 def evacuate(snapshot: Snapshot) -> Task:
@@ -196,10 +219,13 @@ def evacuate(snapshot: Snapshot) -> Task:
     spec = snapshot.spec.maintenance
     if not spec.nodes:
         return Task()
-    found = [progress(Reason.MAINTENANCE, f"nodes under maintenance: {listed(spec.nodes)}")]
+    unknown = [name for name in spec.nodes if name not in snapshot.nodes]
+    text = f"; there is no node {listed(unknown)}" if unknown else ""
+    found = [progress(Reason.MAINTENANCE, f"nodes under maintenance: {listed(spec.nodes)}{text}")]
     if not spec.evacuate or snapshot.engine is None:
         return Task(findings=tuple(found))
     steps = []
+    emptied = []
     for name, row in _on_nodes(snapshot, spec.nodes):
         worker = snapshot.engine.workers.get(name)
         if worker is None:
@@ -207,12 +233,19 @@ def evacuate(snapshot: Snapshot) -> Task:
         if worker.state == "online":
             event = Event(Reason.WORKER_DRAINING, f"{name}: its node {row.node} is evacuated")
             steps.append(Step((SetWorkerState(name, "draining"),), event))
-        elif worker.state == "draining" and worker.chunks == 0 and _cordoned(snapshot, row):
+        elif worker.state == "draining" and worker.chunks:
+            found.append(progress(Reason.MAINTENANCE, f"{worker.chunks} chunks are still on {name}"))
+        elif worker.state == "draining" and not _cordoned(snapshot, row):
+            emptied.append(f"{name} (kubectl cordon {row.node})")
+        elif worker.state == "draining":
             claim = snapshot.claims.get(snapshot.identity.claim(Component.WORKER, ordinal_of(name)))
             calls: tuple[Call, ...] = (SafeToStop((name,)),)
             if claim is not None and not claim.terminating:
                 calls = (*calls, DeleteClaim(claim.name, claim.uid))
             steps.append(Step((*calls, DeletePod(row.name, row.uid), Forget(name))))
+    if emptied:
+        text = f"empty, and go to other nodes when theirs take no pods any more: {listed(emptied)}"
+        found.append(progress(Reason.MAINTENANCE, text))
     return Task(tuple(steps), tuple(found))
 
 

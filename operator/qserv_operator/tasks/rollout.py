@@ -40,7 +40,7 @@ def failure(pod: PodFact, now: float) -> tuple[Reason, str] | None:
         return Reason.POD_FAILING, f"{pod.name} fails again and again ({pod.restarts} restarts); read its log"
     if pod.waiting in _BAD_START:
         return Reason.POD_FAILING, f"{pod.name} cannot start ({pod.waiting}); are its Secrets there?"
-    if pod.ready or now - pod.created <= READY_DEADLINE:
+    if pod.ready or now - max(pod.created, pod.since) <= READY_DEADLINE:
         return None
     if pod.unscheduled:
         return Reason.POD_UNSCHEDULABLE, f"{pod.name} fits no node; look at its requests, taints and volumes"
@@ -106,7 +106,8 @@ def _target(fact: SetFact | None, wanted: Object, status: RolloutStatus, *, hold
     if status.failed == template_hash(wanted):
         return fact.revisions.get(status.good, fact.template), True
     if hold and status.good and fact.hash != template_hash(wanted):
-        return fact.template, False
+        good = fact.template if fact.hash == status.good else fact.revisions.get(status.good)
+        return good or wanted, False
     return wanted, False
 
 
@@ -134,7 +135,8 @@ def canary_worker(found: list[Stage]) -> tuple[str, str] | None:
     for stage in found:
         if stage.component is Component.WORKER and stage.fresh and stage.status.proven != stage.hash:
             ready = [pod.name for pod in stage.fresh if pod.ready]
-            if stage.status.good and stage.status.good != stage.hash and ready:
+            replaces = stage.outdated or stage.status.good not in ("", stage.hash)
+            if replaces and stage.status.good != stage.hash and ready:
                 return ready[0], stage.hash
     return None
 
@@ -173,7 +175,9 @@ def rollout(snapshot: Snapshot, found: list[Stage], now: float) -> tuple[Task, d
         return Task(findings=tuple(findings), events=tuple(events)), status
     active = next_outdated(found)
     task = _restart(snapshot, active, now) if active is not None else _awaited(found)
-    return Task(task.steps, (*findings, *task.findings), tuple(events)), status
+    later = [pod for stage in found if stage is not active for pod in _stuck(stage, now)]
+    steps = (*task.steps, *(_let_go(pod) for pod in later))
+    return Task(steps, (*findings, *task.findings), tuple(events)), status
 
 
 def _awaited(found: list[Stage]) -> Task:
@@ -190,10 +194,14 @@ def _failed_text(stage: Stage, snapshot: Snapshot, now: float) -> str:
     reasons = [why[1] for pod in stage.fresh if (why := failure(pod, now))]
     canary = snapshot.answers.canary
     if not reasons and canary is not None:
-        reasons = [f"{canary.worker} answered {canary.mismatches} of {canary.checked} canary queries wrong"]
+        reasons = [_wrong(canary)]
     return (
         f"{stage.component}: template {stage.hash} failed ({listed(reasons, 1)}), template {stage.status.good} is back"
     )
+
+
+def _wrong(canary: CanaryFact) -> str:
+    return f"{canary.worker} answered {canary.mismatches} of {canary.checked} canary queries wrong"
 
 
 def _remembered(snapshot: Snapshot, stage: Stage, now: float) -> RolloutStatus:
@@ -221,13 +229,15 @@ def _failing(stage: Stage, canary: CanaryFact | None, now: float) -> bool:
 
 def _restart(snapshot: Snapshot, stage: Stage, now: float) -> Task:
     """Restarts what can be restarted now of one kind of pod."""
-    stuck = [pod for pod in stage.outdated if not pod.ready and (failure(pod, now) or pod.unscheduled or pod.waiting)]
-    steps = [Step((DeletePod(pod.name, pod.uid),)) for pod in stuck]
+    stuck = _stuck(stage, now)
     total = len(stage.outdated) + len(stage.fresh)
     done = f"{len(stage.fresh)} of {total} {stage.component} pods run template {stage.hash}"
     kind = Reason.UPGRADING if _new_image(stage) else Reason.ROLLING_OUT
     if stuck:
-        return Task(tuple(steps), (progress(kind, f"{done}; stuck ones are restarted: {listed(_names(stuck))}"),))
+        return Task(
+            tuple(_let_go(pod) for pod in stuck),
+            (progress(kind, f"{done}; stuck ones are restarted: {listed(_names(stuck))}"),),
+        )
     if _waits(snapshot, stage):
         proving = not _proven(stage, snapshot.answers.canary)
         reason = Reason.CANARY_RUNNING if proving else kind
@@ -239,17 +249,30 @@ def _restart(snapshot: Snapshot, stage: Stage, now: float) -> Task:
     return Task((step,), (progress(kind, done),))
 
 
+def _stuck(stage: Stage, now: float) -> list[PodFact]:
+    """Pods of a former template that do not run: a StatefulSet does not replace them by itself."""
+    return [pod for pod in stage.outdated if not pod.ready and (failure(pod, now) or pod.unscheduled or pod.waiting)]
+
+
+def _let_go(pod: PodFact) -> Step:
+    return Step((DeletePod(pod.name, pod.uid),))
+
+
 def _restart_workers(snapshot: Snapshot, stage: Stage, kind: Reason, done: str) -> Task:
     answers = snapshot.answers
     if snapshot.engine is None:
         return Task(findings=(progress(Reason.WAITING_FOR_SAFETY, f"{done}; the engine does not answer"),))
     if stage.fresh and not _proven(stage, answers.canary):
+        if answers.canary is not None and not answers.canary.ok and not stage.status.good:
+            text = f"{_wrong(answers.canary)}, and no former template is known: change the spec, or spec.restart"
+            return Task(findings=(degraded(Reason.CANARY_FAILED, text), progress(Reason.CANARY_RUNNING, done)))
         why = f": {answers.refusal}" if answers.refusal else ""
         return Task(findings=(progress(Reason.CANARY_RUNNING, f"{done}; the first is being proven{why}"),))
     chosen = [pod for pod in stage.outdated if pod.name in answers.stoppable]
     if not chosen:
         return Task(findings=(progress(Reason.WAITING_FOR_SAFETY, f"{done}; {answers.refusal}"),))
-    calls: list[Call] = [SafeToStop(tuple(_names(chosen)))]
+    known = tuple(name for name in _names(chosen) if name in snapshot.engine.workers)
+    calls: list[Call] = [SafeToStop(known)] if known else []
     calls += [DeletePod(pod.name, pod.uid) for pod in chosen]
     event = Event(Reason.WORKER_STOPPED, f"restarted together, no chunk needs them now: {listed(_names(chosen))}")
     return Task((Step(tuple(calls), event),), (progress(kind, done),))

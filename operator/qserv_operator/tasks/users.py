@@ -84,7 +84,7 @@ def set_accounts(snapshot: Snapshot) -> Task:
         if present.get(name) != item.account or not same:
             call = PutAccount(item.account, item.secret.name, item.secret.key, version)
             steps.append(Step((call,), Event(Reason.ACCOUNT_SET, f"account {name} is set")))
-    names = {item.account.name for item in wanted}
+    names = {item.account.name for item in wanted} | {item.account for item in snapshot.unreadable}
     steps += [Step((DropAccount(name),)) for name in sorted(known.keys() & present.keys() - names)]
     return Task(tuple(steps), tuple(findings))
 

@@ -72,6 +72,8 @@ class Engine:
     def step(self, running: dict[str, str], images: dict[str, str], moves: int) -> None:
         """Time goes on: ``running`` workers (with their disk) are heard of, and copies are made."""
         self.images = images
+        for number, load in self.loads.items():
+            self._transit(number, {"committing": "committed", "aborting": "aborted"}.get(load.state, load.state))
         for name, worker in self.workers.items():
             worker.silent = 0 if running.get(name) == worker.disk else worker.silent + 1
         for name, disk in running.items():
@@ -112,7 +114,7 @@ class Engine:
         counts = {chunk: len(self.answering(disks)) for chunk, disks in self.copies.items()}
         chunks = ChunksView(
             total=len(counts),
-            at_risk=sum(count == 1 for count in counts.values()),
+            at_risk=sum(count == 1 for count in counts.values()) if self.factor > 1 else 0,
             lost=sum(count == 0 for count in counts.values()),
             under_replicated=sum(count < min(self.factor, len(self.workers)) for count in counts.values()),
         )
@@ -135,7 +137,9 @@ class Engine:
     def safe_to_stop(self, workers: Sequence[str]) -> StopView:
         self._check()
         gone = frozenset(workers)
-        disks = {self.workers[name].disk for name in gone if name in self.workers}
+        if unknown := gone - self.workers.keys():
+            raise EngineError("not-found", f"there is no worker {min(unknown)}")
+        disks = {self.workers[name].disk for name in gone}
         forbidding = [c for c, held in self.copies.items() if held & disks and not self.answering(held, gone)]
         return StopView(safe=not forbidding, reason=f"{len(forbidding)} chunks", count=len(forbidding))
 
@@ -195,11 +199,26 @@ class Engine:
 
     def drop_database(self, name: str) -> None:
         self._check()
+        if any(load.database == name and load.state not in ("committed", "aborted") for load in self.loads.values()):
+            raise EngineError("conflict", f"{name} has an open transaction")
         self.tables.pop(name, None)
 
     def transactions(self) -> tuple[TransactionView, ...]:
         self._check()
         return tuple(self.loads.values())
+
+    def open_loads(self) -> list[int]:
+        """Transactions that are not over."""
+        return [number for number, load in self.loads.items() if load.state not in ("committed", "aborted")]
+
+    def loaded(self, resource: str) -> list[str]:
+        """URLs of the files that a resource, by its uid, has loaded for good."""
+        return [
+            part.url
+            for number, load in self.loads.items()
+            if load.state == "committed" and str(load.context[CONTEXT]).startswith(f"{resource}/")
+            for part in self.parts[number].values()
+        ]
 
     def contributions(self, transaction: int) -> tuple[ContributionView, ...]:
         self._check()
@@ -214,10 +233,16 @@ class Engine:
     def end_transaction(self, transaction: int, state: str) -> None:
         self._check()
         if self.loads[transaction].state == "started":
-            self.loads[transaction] = self.loads[transaction].model_copy(update={"state": state})
+            on_its_way = {"committed": "committing", "aborted": "aborting"}[state]
+            self._transit(transaction, on_its_way)
+
+    def _transit(self, transaction: int, state: str) -> None:
+        self.loads[transaction] = self.loads[transaction].model_copy(update={"state": state})
 
     def contribute(self, transaction: int, name: str, table: str, url: str) -> None:
         self._check()
+        if self.loads[transaction].state != "started":
+            raise EngineError("closed", f"transaction {transaction} is {self.loads[transaction].state}")
         done = "failed" if "broken" in url else "done"
         part = ContributionView(name=name, table=table, url=url, state=done, rows=10)
         self.parts[transaction].setdefault(name, part)

@@ -19,9 +19,13 @@ _EVICT_AFTER = 4
 
 @dataclass
 class Node:
+    """``flaps_until``: until then it comes and goes."""
+
     name: str
     up: bool = True
     down_since: int = 0
+    cordoned: bool = False
+    flaps_until: float = 0.0
 
 
 class UnsafeError(AssertionError):
@@ -38,20 +42,19 @@ class World:
         self.time = 1_800_000_000.0
         self.broken_images: set[str] = set()
         self.strict = False
+        self.stuck_claims_until = 0.0
         self.api.deleting = self._check_deletion
         for node in self.nodes.values():
             self._show(node)
         spec: dict[str, Any] = {
             "worker": {"replicas": workers, "replacement": {"notReadySeconds": 20, "nodeDeletedSeconds": 5}}
         }
-        self.api.put(
-            {
-                "apiVersion": API_VERSION,
-                "kind": "QservCluster",
-                "metadata": {"name": CLUSTER, "namespace": NAMESPACE},
-                "spec": ClusterSpec.model_validate(spec).model_dump(mode="json", by_alias=True, exclude_none=True),
-            }
-        )
+        self.make(ClusterSpec.model_validate(spec).model_dump(mode="json", by_alias=True, exclude_none=True))
+
+    def make(self, spec: Object) -> None:
+        """The user applies the cluster's resource."""
+        meta = {"name": CLUSTER, "namespace": NAMESPACE}
+        self.api.put({"apiVersion": API_VERSION, "kind": "QservCluster", "metadata": meta, "spec": spec})
 
     def now(self) -> float:
         return self.time
@@ -70,6 +73,10 @@ class World:
     def step(self) -> None:
         self.time += 1.0
         for node in self.nodes.values():
+            if self.time < node.flaps_until:
+                node.up = int(self.time) % 5 < 2
+            elif node.flaps_until:
+                node.up, node.flaps_until = True, 0.0
             self._show(node)
         self._sets()
         self._volumes()
@@ -81,6 +88,35 @@ class World:
         self.engine.up = all(any(is_ready(pod) for pod in self._pods(part)) for part in parts)
         if self.engine.up:
             self.engine.step(running, images, moves=3)
+
+    def delete(self) -> None:
+        """The user deletes the cluster's resource: what it owns goes with it, volumes and generated Secrets stay."""
+        uid = self.cluster["metadata"]["uid"]
+        self.api.remove(self.cluster)
+        for made in list(self.api.objects.values()):
+            if any(owner["uid"] == uid for owner in made["metadata"].get("ownerReferences") or ()):
+                self.api.remove(made)
+        for pod in self.api.of_kind("Pod"):
+            pod["metadata"].setdefault("deletionTimestamp", moment(self.time))
+
+    def evict(self, name: str) -> None:
+        """``kubectl drain`` of a node, once: pods go whose disruption budget allows it."""
+        for pod in self.api.of_kind("Pod"):
+            going = "deletionTimestamp" in pod["metadata"]
+            if pod["spec"].get("nodeName") != name or going or not self._evictable(pod):
+                continue
+            if pod["metadata"]["name"] in self._running():
+                self._check_stop(pod["metadata"]["name"])
+            pod["metadata"]["deletionTimestamp"] = moment(self.time)
+
+    def _evictable(self, pod: Object) -> bool:
+        component = pod["metadata"]["labels"]["app.kubernetes.io/component"]
+        budget = self.api.find("PodDisruptionBudget", NAMESPACE, f"{CLUSTER}-{component}")
+        made = self.api.find("StatefulSet", NAMESPACE, f"{CLUSTER}-{component}")
+        if budget is None or made is None:
+            return True
+        healthy = [p for p in self._pods(component) if is_ready(p) and "deletionTimestamp" not in p["metadata"]]
+        return made["spec"]["replicas"] - len(healthy) < budget["spec"]["maxUnavailable"]
 
     def wipe(self, name: str) -> None:
         """A node is gone with its disks."""
@@ -138,6 +174,9 @@ class World:
             node.down_since = int(self.time)
             condition = {"type": "Ready", "status": status, "lastTransitionTime": moment(self.time)}
             found["status"] = {"conditions": [condition]}
+        if node.cordoned != found["spec"].get("unschedulable", False):
+            taint = {"key": "node.kubernetes.io/unschedulable", "timeAdded": moment(self.time)}
+            found["spec"] = {"unschedulable": True, "taints": [taint]} if node.cordoned else {}
 
     def _pods(self, component: str) -> list[Object]:
         label = "app.kubernetes.io/component"
@@ -191,6 +230,8 @@ class World:
 
     def _volumes(self) -> None:
         """A claim that is being deleted goes when no pod uses it, and its disk with it."""
+        if self.time < self.stuck_claims_until:
+            return
         for claim in list(self.api.of_kind("PersistentVolumeClaim")):
             pod = claim["metadata"]["name"].removeprefix("data-")
             if "deletionTimestamp" in claim["metadata"] and self.api.find("Pod", NAMESPACE, pod) is None:
@@ -233,7 +274,7 @@ class World:
         taken = {other["spec"].get("nodeName") for other in self._pods(component)}
         for node in self.nodes.values():
             free = node.name not in taken or component in ("czar", "replication")
-            if node.up and free and tied in (None, node.name):
+            if node.up and not node.cordoned and free and tied in (None, node.name):
                 return node.name
         return None
 
