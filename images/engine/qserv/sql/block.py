@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from qserv.catalog.errors import SqlError, UnknownColumn, Unsupported
+from qserv.catalog.errors import ParseError, SqlError, UnknownColumn, Unsupported
 from qserv.sql.aggregates import Reduction, aggregate, any_value, is_aggregate, needs_rows
 from qserv.sql.joins import FromReader, terms
 from qserv.sql.scope import Scope
@@ -73,7 +73,6 @@ _REFUSED_PARTS = {
     "laterals": "LATERAL",
     "pivots": "PIVOT",
     "qualify": "QUALIFY",
-    "windows": "WINDOW",
     "connect": "CONNECT BY",
     "match": "MATCH_RECOGNIZE",
     "sample": "TABLESAMPLE",
@@ -87,6 +86,8 @@ class Block:
         for part, shown in _REFUSED_PARTS.items():
             if select.args.get(part):
                 raise Unsupported(f"{shown} is not supported: a query here reads and returns rows, nothing else")
+        if not select.expressions:
+            raise ParseError("You have an error in your SQL syntax: SELECT names no columns")
         self.planner = planner
         self.select = select
         self.scope = Scope(parent=parent)

@@ -41,13 +41,15 @@ CREATE OR REPLACE MACRO qserv_greatest_text(l) AS
 CREATE OR REPLACE MACRO qserv_least_text(l) AS
     list_reduce(l, lambda a, b: CASE WHEN qserv_fold(b) < qserv_fold(a) THEN b ELSE a END);
 
--- Count, mean and sum of squared deviations of several batches, put together by Chan's formula.
+-- Count, mean and sum of squared deviations of several batches, put together by Chan's formula. The fields are written
+-- a['n'], since in HAVING DuckDB takes a.n for a column.
 CREATE OR REPLACE MACRO qserv_moments(parts) AS
     list_reduce(parts, lambda a, b: struct_pack(
-        n := a.n + b.n,
-        m := CASE WHEN a.n = 0 THEN b.m WHEN b.n = 0 THEN a.m ELSE a.m + (b.m - a.m) * b.n / (a.n + b.n) END,
-        s := CASE WHEN a.n = 0 THEN b.s WHEN b.n = 0 THEN a.s
-             ELSE a.s + b.s + pow(b.m - a.m, 2) * a.n * b.n / (a.n + b.n) END));
+        n := a['n'] + b['n'],
+        m := CASE WHEN a['n'] = 0 THEN b['m'] WHEN b['n'] = 0 THEN a['m']
+             ELSE a['m'] + (b['m'] - a['m']) * b['n'] / (a['n'] + b['n']) END,
+        s := CASE WHEN a['n'] = 0 THEN b['s'] WHEN b['n'] = 0 THEN a['s']
+             ELSE a['s'] + b['s'] + pow(b['m'] - a['m'], 2) * a['n'] * b['n'] / (a['n'] + b['n']) END));
 -- The first of those texts that fold to the same, in their order.
 CREATE OR REPLACE MACRO qserv_distinct_texts(l) AS
     list_transform([list_filter(l, lambda v: v IS NOT NULL)],

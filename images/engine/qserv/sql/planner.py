@@ -22,7 +22,7 @@ from qserv.catalog.errors import (
 from qserv.catalog.model import Catalog, Table
 from qserv.sql import arithmetic, comparisons, conditions, dates, numeric, sky, strings, windows
 from qserv.sql.block import Block
-from qserv.sql.names import Names
+from qserv.sql.names import Names, spaced
 from qserv.sql.neighbour import Stats
 from qserv.sql.placing import Placing
 from qserv.sql.plan import Leaf, Plan
@@ -77,7 +77,7 @@ def parse(text: str) -> exp.Expr:
     try:
         found = [
             each
-            for each in sqlglot.parse(text, read="mysql")
+            for each in sqlglot.parse(spaced(text), read="mysql")
             if each is not None and not isinstance(each, exp.Semicolon)
         ]
     except sqlglot.errors.SqlglotError as error:
