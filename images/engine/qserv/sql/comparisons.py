@@ -45,10 +45,12 @@ def _quantified(translator: Translator, node: exp.Binary, right: exp.All | exp.A
     """A comparison with ALL or ANY of the rows of a subquery."""
     if type(node) is exp.NullSafeEQ:
         raise Unsupported("<=> does not take ALL or ANY")
-    rows = translator.planner.subquery(right.this, translator.scope)
+    value = translator.value(node.this)
+    same = (type(node), type(right)) in ((exp.EQ, exp.Any), (exp.NEQ, exp.All))
+    rows = translator.planner.subquery(right.this, translator.scope, [value] if same else [])
     if len(rows.columns) != 1:
         raise WrongArguments("Operand should contain 1 column(s)")
-    first, second = comparable(translator.value(node.this), Value("q.c0", rows.columns[0][1]))
+    first, second = comparable(value, Value("q.c0", rows.columns[0][1]))
     quantifier = "ALL" if isinstance(right, exp.All) else "ANY"
     return Value(f"({first} {_COMPARISONS[type(node)]} {quantifier} (SELECT {second} FROM ({rows.sql}) AS q))", BOOL)
 
@@ -186,7 +188,7 @@ def _in(translator: Translator, node: exp.In) -> Value:
 def _in_query(translator: Translator, node: exp.In) -> Value:
     left = node.this.expressions if isinstance(node.this, exp.Tuple) else [node.this]
     values = translator.values(left)
-    rows = translator.planner.subquery(node.args["query"], translator.scope)
+    rows = translator.planner.subquery(node.args["query"], translator.scope, values)
     if len(rows.columns) != len(values):
         raise Unsupported(f"Operand should contain {len(values)} column(s)")
     pairs = []

@@ -64,12 +64,11 @@ def _aggregate(translator: Translator, called: exp.AggFunc, over: str) -> Value:
 def _over(translator: Translator, node: exp.Window) -> str:
     parts = []
     named = _definition(node)
-    partition_by, order, spec = (
-        node.args.get(part) or (named.args.get(part) if named is not None else None)
-        for part in ("partition_by", "order", "spec")
+    order, spec = (
+        node.args.get(part) or (named.args.get(part) if named is not None else None) for part in ("order", "spec")
     )
-    if partition_by:
-        keys = [key(translator.value(each)) for each in partition_by]
+    keys = [key(translator.value(each)) for each in partition_by(node)]
+    if keys:
         parts.append(f"PARTITION BY {', '.join(keys)}")
     if order is not None:
         terms = [
@@ -80,6 +79,11 @@ def _over(translator: Translator, node: exp.Window) -> str:
     if spec is not None:
         parts.append(_frame(translator, spec))
     return " ".join(parts)
+
+
+def partition_by(node: exp.Window) -> list[exp.Expr]:
+    named = _definition(node)
+    return node.args.get("partition_by") or (named.args.get("partition_by") if named is not None else None) or []
 
 
 def _definition(node: exp.Window) -> exp.Expr | None:
