@@ -249,23 +249,24 @@ class Block:
 
     def _plain(self, values: list[Value], keys: list[OrderKey], extra: list[str]) -> Written:
         distinct = self.select.args.get("distinct") is not None
+        reduced = distinct and not self.windowed  # windows look at all rows, before those that are double go
         types = [value.type for value in values]
         tail = Tail(
             len(values),
             tuple(keys),
             tuple(i for i, t in enumerate(types) if t.kind is Kind.TEXT),
             len(extra),
-            distinct,
+            distinct and not (reduced and self.completed),
             self.limit,
         )
         sqls = [value.sql for value in values]
         closing = ""
-        windowed = self.windowed  # what windows look at is whole before DISTINCT, which the tail then does alone
-        if distinct and not windowed:
+        if reduced:
             closing = " GROUP BY " + ", ".join(key_of_shown(value) for value in values)
             sqls = [f"any_value({v.sql})" if v.kind is Kind.TEXT else v.sql for v in values]
             extra = [f"any_value({sql})" for sql in extra]
-        closing += tail.cut if not windowed or (self.completed and not distinct) else ""
+        if reduced or not self.windowed or (self.completed and not distinct):
+            closing += tail.cut
         names = [f"{sql} AS c{i}" for i, sql in enumerate(sqls)] + [f"{sql} AS o{i}" for i, sql in enumerate(extra)]
         columns = tuple((item.name, type_) for item, type_ in zip(self.items, types, strict=True))
         return Written(", ".join(names), closing, None, tail, columns, tail.enough)

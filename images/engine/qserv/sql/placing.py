@@ -11,7 +11,7 @@ from qserv.catalog.model import Family, FileKind
 from qserv.sql.block import Block, Written
 from qserv.sql.emit import Files, columns_of, from_where
 from qserv.sql.local import LocalRows
-from qserv.sql.locality import Key, Layout, key_of, layout, overlap_of
+from qserv.sql.locality import Key, Layout, home_keys, key_of, layout, overlap_of
 from qserv.sql.neighbour import nears
 from qserv.sql.nested import Nested
 from qserv.sql.plan import Leaf, Restriction
@@ -57,8 +57,10 @@ class Placing:
         """Whether all rows that the block looks at together lie in one chunk."""
         if self.block.grouped and self.block.windowed:
             return False
-        if found.family is None or found.beside:
+        if found.family is None:
             return True
+        if found.beside:
+            return all(self.planner.unique(key) for each in found.beside for key in home_keys(each).values())
         keys = [[self._key(found, *origin) for origin in part] for part in self.block.brought_together()]
         return all(any(part) for part in keys)
 
