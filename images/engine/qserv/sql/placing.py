@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 class Placing:
     """Adds the leaves of one block to the planner, and says what the czar runs over them.
 
-    ``start``: how many leaves there were before the block's own queries were planned.
+    ``start``: how many leaves there were before the block's own queries were planned. ``part``: it stands in another.
     """
 
-    def __init__(self, planner: Planner, block: Block, start: int) -> None:
+    def __init__(self, planner: Planner, block: Block, start: int, *, part: bool) -> None:
         self.planner = planner
         self.block = block
         self.start = start
+        self.part = part
         self.found = block.source
 
     def rows(self) -> Rows:
@@ -48,7 +49,7 @@ class Placing:
         self.restriction = restrictor.restriction(found) if found is not None else Restriction()
         if found is None or not self._nested_lies(found):
             return self._fetched(restrictor)
-        local = self._local(found) if complete else None
+        local = self._local(found) if complete and self.part else None
         if self.block.scope.correlated or (self.block.windowed and not (complete or self.block.grouped)):
             return replace(self._fetched(restrictor), local=local)
         return replace(self._leaf(found), local=local)

@@ -107,6 +107,7 @@ class Planner:
         self.marks = Marks()
         self._common: list[CommonTable] = []
         self._numbers = count()
+        self._depth = 0
         self._used: list[set[Relation]] = []
 
     def fresh(self) -> str:
@@ -186,6 +187,7 @@ class Planner:
             return ended(rows, node) if any(node.args.get(part) for part in ("limit", "order", "offset")) else rows
         with_ = node.args.get("with_") or node.args.get("with")
         length = len(self._common)
+        self._depth += 1
         if with_ is not None:
             self._open(with_)
         try:
@@ -194,8 +196,9 @@ class Planner:
             if not isinstance(node, exp.Select):
                 raise Unsupported(f"{node.key.upper()} is not supported here")
             start = len(self.leaves)
-            return Placing(self, Block(self, node, parent), start).rows()
+            return Placing(self, Block(self, node, parent), start, part=self._depth > 1).rows()
         finally:
+            self._depth -= 1
             del self._common[length:]
 
     def _open(self, with_: exp.With) -> None:

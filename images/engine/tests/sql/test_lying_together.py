@@ -102,7 +102,7 @@ def test_keys_that_may_repeat_bring_nothing_together(world: World) -> None:
     "sql",
     [
         "SELECT * FROM (SELECT objectId, COUNT(*) FROM Source GROUP BY objectId) t WHERE objectId = 433327840430132",
-        "SELECT * FROM (SELECT objectId k FROM Source WHERE objectId = 433327840430132) t JOIN Object o ON k = objectId",
+        "SELECT * FROM (SELECT objectId k FROM Source WHERE objectId = 433327840430132) t JOIN Object ON k = objectId",
         "SELECT COUNT(*) FROM ObjectStar WHERE objectId = 433327840430132",
         "SELECT * FROM (SELECT chunkId c, COUNT(*) FROM Source GROUP BY chunkId) t WHERE c = 288",
         "SELECT COUNT(*) FROM (SELECT objectId FROM Object WHERE chunkId = 288 UNION ALL "
