@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from qserv.catalog.errors import Unsupported, WrongArguments
@@ -11,12 +13,14 @@ from qserv.sql.values import (
     INTEGERS,
     STRINGS,
     TEMPORAL,
+    TEXT,
     Kind,
     Value,
     boolean,
     double,
     key,
     number,
+    quote,
     text,
 )
 
@@ -83,6 +87,8 @@ def comparable(left: Value, right: Value) -> tuple[str, str]:
         return tuple(each.sql if each.kind is Kind.BINARY else f"encode({each.sql})" for each in (left, right))  # type: ignore[return-value]
     if kinds == (Kind.TEXT, Kind.TEXT):
         return key(left), key(right)
+    if Kind.DATETIME in kinds:
+        left, right = _dated(left), _dated(right)
     if any(kind in TEMPORAL for kind in kinds):
         found = _temporal(left, right)
         if found is not None:
@@ -91,6 +97,19 @@ def comparable(left: Value, right: Value) -> tuple[str, str]:
     if Kind.DOUBLE in (first.kind, second.kind):
         return _plain(first), _plain(second)
     return first.sql, second.sql
+
+
+_DATED = re.compile(r"(\d{4}|\d{2})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d))?")
+
+
+def _dated(value: Value) -> Value:
+    """A whole constant that is compared with a DATETIME, as 20260601, as the time that it means."""
+    digits = _DATED.fullmatch(str(value.constant)) if value.kind in INTEGERS and value.constant is not None else None
+    if digits is None:
+        return value
+    year, month, day, *clock = digits.groups()
+    century = "" if len(year) == 4 else "20" if year < "70" else "19"
+    return Value(quote(f"{century}{year}-{month}-{day} {':'.join(each or '00' for each in clock)}"), TEXT)
 
 
 def _plain(value: Value) -> str:
