@@ -14,12 +14,15 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # they are made by its compiled part
 
 from qserv.catalog.errors import ParseError, Unsupported, WrongArguments
-from qserv.sql.names import Names
+from qserv.sql.names import Names, spaced
 
 Value = bool | int | float | str | bytes | Decimal | dt.date | dt.datetime | dt.timedelta | None
 
 MARK = "qserv_parameter_"
 """Names of the placeholders that stand for ``?`` in a prepared statement, by position."""
+
+_LEADING = re.compile(r"\A(?:\s+|/\*(?!!).*?\*/|(?:--\s|#)[^\n]*(?:\n|\Z))+", re.S)
+"""Comments before a statement, in which libraries say who they are."""
 
 _SPELLINGS = (
     (
@@ -36,6 +39,7 @@ _SPELLINGS = (
         r"\1DATABASE ",
     ),
     (re.compile(r"^\s*START\s+TRANSACTION\s+WITH\s+CONSISTENT\s+SNAPSHOT\b", re.I), "START TRANSACTION"),
+    (re.compile(r"^\s*(?:RELEASE\s+)?SAVEPOINT\s+(?:`[^`]+`|\w+)\s*;?\s*$", re.I), "START TRANSACTION"),
     (re.compile(r"^\s*SHOW\s+COUNT\s*\(\s*\*\s*\)\s+WARNINGS\s*;?\s*$", re.I), "SELECT @@warning_count"),
     (
         re.compile(
@@ -59,10 +63,11 @@ def parse(sql: str) -> exp.Expression | None:
     Unsupported
         Where it holds several.
     """
+    sql = _LEADING.sub("", sql)
     for pattern, spelling in _SPELLINGS:
         sql = pattern.sub(spelling, sql)
     try:
-        trees = sqlglot.parse(sql, dialect="mysql")
+        trees = sqlglot.parse(spaced(sql), dialect="mysql")
         found = [tree for tree in trees if tree is not None and not isinstance(tree, exp.Semicolon)]
     except SqlglotError as error:
         raise _parse_error(sql, error) from None

@@ -67,6 +67,11 @@ def _introduced(translator: Translator, node: exp.Introducer) -> Value:
     return translator.value(node.expression)
 
 
+@handles(exp.National)
+def _national(translator: Translator, node: exp.National) -> Value:
+    return Value(quote(node.name), TEXT, constant=node.name)
+
+
 @handles(exp.Boolean)
 def _boolean(translator: Translator, node: exp.Boolean) -> Value:
     return Value("1" if node.this else "0", Type(Kind.INT, 1), constant=int(bool(node.this)))

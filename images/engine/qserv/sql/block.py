@@ -7,19 +7,20 @@ the answer out of the inner one's rows, whether those come from a leaf or stand 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from qserv.catalog.errors import SqlError, UnknownColumn, Unsupported
+from qserv.catalog.errors import ParseError, SqlError, UnknownColumn, Unsupported
 from qserv.sql.aggregates import Reduction, aggregate, any_value, is_aggregate, needs_rows
 from qserv.sql.joins import FromReader, terms
 from qserv.sql.scope import Scope
-from qserv.sql.source import Condition
+from qserv.sql.source import Condition, Origin
 from qserv.sql.tail import OrderKey, Tail, limit_of
 from qserv.sql.translate import Translator
 from qserv.sql.values import INT, Kind, Type, Value, boolean, key, key_of_shown, shown_value
+from qserv.sql.windows import partition_by
 
 if TYPE_CHECKING:
     from qserv.sql.planner import Planner
@@ -56,6 +57,15 @@ class Written:
         return f"SELECT {self.select}{source}{self.closing}"
 
     @property
+    def completed(self) -> Written:
+        """The same with all but the tail in the inner statement, and what the tail lets it cut."""
+        if self.middle is None:
+            return self
+        closing = f"{self.closing}) AS r{self.middle[1]}{'' if self.tail.distinct else self.tail.cut}"
+        select = f"{self.middle[0]} FROM (SELECT {self.select}"
+        return replace(self, select=select, closing=closing, middle=None, enough=self.tail.enough)
+
+    @property
     def plain(self) -> bool:
         """Whether the inner statement's rows are the answer."""
         return self.middle is None and self.tail.trivial
@@ -73,7 +83,6 @@ _REFUSED_PARTS = {
     "laterals": "LATERAL",
     "pivots": "PIVOT",
     "qualify": "QUALIFY",
-    "windows": "WINDOW",
     "connect": "CONNECT BY",
     "match": "MATCH_RECOGNIZE",
     "sample": "TABLESAMPLE",
@@ -87,6 +96,8 @@ class Block:
         for part, shown in _REFUSED_PARTS.items():
             if select.args.get(part):
                 raise Unsupported(f"{shown} is not supported: a query here reads and returns rows, nothing else")
+        if not select.expressions:
+            raise ParseError("You have an error in your SQL syntax: SELECT names no columns")
         self.planner = planner
         self.select = select
         self.scope = Scope(parent=parent)
@@ -111,6 +122,7 @@ class Block:
         self.reduction = Reduction(
             any(needs_rows(each) for node in self._outer_nodes() for each in self._aggregates(node))
         )
+        self.completed = False
         self.groups: dict[str, Value] = {}
         self.grouped_items: dict[str, Value] = {}  # by name: those that are keys by their alias or place
 
@@ -134,10 +146,35 @@ class Block:
     def windowed(self) -> bool:
         return any(node.find(exp.Window) is not None for node in self._outer_nodes())
 
-    @property
-    def nested(self) -> bool:
-        """Whether an expression outside of WHERE and ON holds a subquery."""
-        return any(node.find(exp.Query) is not None for node in [*self._outer_nodes(), *self.group])
+    def brought_together(self) -> list[list[Origin]]:
+        """Of each part that looks at several rows at once (GROUP BY, DISTINCT, PARTITION BY): the columns that are
+        equal in such rows. A part without any looks at all rows."""
+        parts: list[list[Origin]] = []
+        if self.grouped:
+            keys = [] if self.rollup else [self._ordinal(each, "group statement") or each for each in self.group]
+            parts.append([origin for each in keys if (origin := self._origin(each))])
+        if self.select.args.get("distinct") is not None:
+            parts.append([origin for each in self.items if (origin := self._origin(each))])
+        windows = [window for node in self._outer_nodes() for window in node.find_all(exp.Window)]
+        return parts + [[origin for each in partition_by(one) if (origin := self._origin(each))] for one in windows]
+
+    def origins(self) -> list[Origin | None]:
+        """Which columns of FROM the columns of the result are."""
+        return [self._origin(item) for item in self.items]
+
+    def _origin(self, found: Item | exp.Expr) -> Origin | None:
+        if isinstance(found, exp.Expr):
+            found = self._alias(found) or Item("", found)
+        if found.value is not None:
+            return found.value.origin
+        node = found.node.unnest() if found.node is not None else None
+        value = self.scope.find(node, "field list") if isinstance(node, exp.Column) else None
+        return value.origin if value is not None else None
+
+    def complete(self) -> None:
+        """Every set of rows that the block looks at together is whole in the inner statement's rows."""
+        self.completed = True
+        self.reduction.whole = True
 
     def _items(self) -> list[Item]:
         found: list[Item] = []
@@ -212,36 +249,34 @@ class Block:
 
     def _plain(self, values: list[Value], keys: list[OrderKey], extra: list[str]) -> Written:
         distinct = self.select.args.get("distinct") is not None
+        reduced = distinct and not self.windowed  # windows look at all rows, before those that are double go
         types = [value.type for value in values]
         tail = Tail(
             len(values),
             tuple(keys),
             tuple(i for i, t in enumerate(types) if t.kind is Kind.TEXT),
             len(extra),
-            distinct,
+            distinct and not (reduced and self.completed),
             self.limit,
         )
         sqls = [value.sql for value in values]
         closing = ""
-        if distinct:
+        if reduced:
             closing = " GROUP BY " + ", ".join(key_of_shown(value) for value in values)
             sqls = [f"any_value({v.sql})" if v.kind is Kind.TEXT else v.sql for v in values]
             extra = [f"any_value({sql})" for sql in extra]
-        closing += self._cut(keys)
+        if reduced or not self.windowed or (self.completed and not distinct):
+            closing += tail.cut
         names = [f"{sql} AS c{i}" for i, sql in enumerate(sqls)] + [f"{sql} AS o{i}" for i, sql in enumerate(extra)]
         columns = tuple((item.name, type_) for item, type_ in zip(self.items, types, strict=True))
-        enough = self.limit.rows_needed if not keys and not distinct else None
-        return Written(", ".join(names), closing, None, tail, columns, enough)
-
-    def _cut(self, keys: list[OrderKey]) -> str:
-        """ORDER BY and LIMIT of the inner statement: each batch need send no more rows than the answer has."""
-        if self.limit.rows_needed is None or self.windowed:
-            return ""
-        order = f" ORDER BY {', '.join(each.sql for each in keys)}" if keys else ""
-        return f"{order} LIMIT {self.limit.rows_needed}"
+        return Written(", ".join(names), closing, None, tail, columns, tail.enough)
 
     def _write_grouped(self) -> Written:
         names = [self._group_key(node) for node in self.group]
+        with self.scope.seen_inside(self._ended_column):
+            return self._write_ended(names)
+
+    def _write_ended(self, names: list[str]) -> Written:
         values = [shown_value(self._grouped_item(item)) for item in self.items]
         keys: list[OrderKey] = []
         extra: list[str] = []
@@ -264,6 +299,13 @@ class Block:
         shown = [f"{v.sql} AS c{i}" for i, v in enumerate(values)] + [f"{sql} AS o{i}" for i, sql in enumerate(extra)]
         return Written(*self.reduction.written(), (", ".join(shown), closing), tail, columns)
 
+    def _ended_column(self, found: Value) -> Value:
+        """A column as a subquery sees it that is computed after grouping."""
+        group = self.groups.get(found.sql)
+        if group is None or group.kind is Kind.TEXT:
+            raise Unsupported("a subquery of a grouped query sees only numbers and dates that it groups by")
+        return replace(group, sql=f"r.{group.sql}", origin=found.origin)
+
     def _group_key(self, node: exp.Expr) -> str:
         item = self._ordinal(node, "group statement") or self._alias(node)
         if item is not None and item.node is not None and self._aggregates(item.node):
@@ -277,7 +319,7 @@ class Block:
             self.groups[value.sql] = shown
         else:
             type_ = value.type if value.kind is not Kind.BOOL else INT
-            self.groups[value.sql] = Value(column, type_)
+            self.groups[value.sql] = Value(column, type_, value.origin)
         if item is not None and item.node is not None:
             self.grouped_items[item.name.casefold()] = self.groups[value.sql]
         return column
@@ -295,7 +337,8 @@ class Block:
 
         def substitute(node: exp.Expr) -> Value | None:
             if is_aggregate(node):
-                return aggregate(node, rows, self.reduction)
+                with self.scope.seen_inside(None):
+                    return aggregate(node, rows, self.reduction)
             if isinstance(node, exp.Literal | exp.Query | exp.Subquery | exp.Window | exp.Tuple) or self._aggregates(
                 node
             ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from qserv.catalog.errors import Unsupported, WrongArguments
@@ -11,12 +13,14 @@ from qserv.sql.values import (
     INTEGERS,
     STRINGS,
     TEMPORAL,
+    TEXT,
     Kind,
     Value,
     boolean,
     double,
     key,
     number,
+    quote,
     text,
 )
 
@@ -45,10 +49,12 @@ def _quantified(translator: Translator, node: exp.Binary, right: exp.All | exp.A
     """A comparison with ALL or ANY of the rows of a subquery."""
     if type(node) is exp.NullSafeEQ:
         raise Unsupported("<=> does not take ALL or ANY")
-    rows = translator.planner.subquery(right.this, translator.scope)
+    value = translator.value(node.this)
+    same = (type(node), type(right)) in ((exp.EQ, exp.Any), (exp.NEQ, exp.All))
+    rows = translator.planner.subquery(right.this, translator.scope, [value] if same else [])
     if len(rows.columns) != 1:
         raise WrongArguments("Operand should contain 1 column(s)")
-    first, second = comparable(translator.value(node.this), Value("q.c0", rows.columns[0][1]))
+    first, second = comparable(value, Value("q.c0", rows.columns[0][1]))
     quantifier = "ALL" if isinstance(right, exp.All) else "ANY"
     return Value(f"({first} {_COMPARISONS[type(node)]} {quantifier} (SELECT {second} FROM ({rows.sql}) AS q))", BOOL)
 
@@ -81,6 +87,8 @@ def comparable(left: Value, right: Value) -> tuple[str, str]:
         return tuple(each.sql if each.kind is Kind.BINARY else f"encode({each.sql})" for each in (left, right))  # type: ignore[return-value]
     if kinds == (Kind.TEXT, Kind.TEXT):
         return key(left), key(right)
+    if Kind.DATETIME in kinds:
+        left, right = _dated(left), _dated(right)
     if any(kind in TEMPORAL for kind in kinds):
         found = _temporal(left, right)
         if found is not None:
@@ -89,6 +97,19 @@ def comparable(left: Value, right: Value) -> tuple[str, str]:
     if Kind.DOUBLE in (first.kind, second.kind):
         return _plain(first), _plain(second)
     return first.sql, second.sql
+
+
+_DATED = re.compile(r"(\d{4}|\d{2})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d))?")
+
+
+def _dated(value: Value) -> Value:
+    """A whole constant that is compared with a DATETIME, as 20260601, as the time that it means."""
+    digits = _DATED.fullmatch(str(value.constant)) if value.kind in INTEGERS and value.constant is not None else None
+    if digits is None:
+        return value
+    year, month, day, *clock = digits.groups()
+    century = "" if len(year) == 4 else "20" if year < "70" else "19"
+    return Value(quote(f"{century}{year}-{month}-{day} {':'.join(each or '00' for each in clock)}"), TEXT)
 
 
 def _plain(value: Value) -> str:
@@ -186,7 +207,7 @@ def _in(translator: Translator, node: exp.In) -> Value:
 def _in_query(translator: Translator, node: exp.In) -> Value:
     left = node.this.expressions if isinstance(node.this, exp.Tuple) else [node.this]
     values = translator.values(left)
-    rows = translator.planner.subquery(node.args["query"], translator.scope)
+    rows = translator.planner.subquery(node.args["query"], translator.scope, values)
     if len(rows.columns) != len(values):
         raise Unsupported(f"Operand should contain {len(values)} column(s)")
     pairs = []

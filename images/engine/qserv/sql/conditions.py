@@ -16,6 +16,7 @@ from qserv.sql.values import (
     DATETIME,
     DOUBLE,
     EXACT,
+    INT,
     MAX_DIGITS,
     NULL,
     STRINGS,
@@ -64,6 +65,16 @@ def cases(branches: list[tuple[Value, Value]], other: Value) -> Value:
     type_ = common([value.type for _, value in branches] + [other.type])
     parts = [f"WHEN {boolean(condition)} THEN {coerced(value, type_)}" for condition, value in branches]
     return Value(f"CASE {' '.join(parts)} ELSE {coerced(other, type_)} END", type_)
+
+
+@handles(exp.Interval)
+def _bin(translator: Translator, node: exp.Interval) -> Value:
+    """``INTERVAL(n, a, b, …)``: how many of the rising bounds are at most n; -1 of NULL."""
+    if not isinstance(node.this, exp.Tuple) or len(node.this.expressions) < 2:
+        raise Unsupported("INTERVAL is a step of time after + or -, or INTERVAL(n, bound, …)")
+    value, *bounds = translator.values(node.this.expressions)
+    parts = [f"WHEN {compared(value, bound, '<').sql} THEN {place}" for place, bound in enumerate(bounds)]
+    return Value(f"CASE WHEN {value.sql} IS NULL THEN -1 {' '.join(parts)} ELSE {len(bounds)} END", INT)
 
 
 @handles(exp.Coalesce)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from qserv.catalog.errors import Unsupported
+from qserv.catalog.errors import Unsupported, WrongArguments
 from qserv.sql.comparisons import as_date, as_datetime, as_time
-from qserv.sql.translate import Translator, function, handles
+from qserv.sql.translate import FUNCTIONS, Function, Translator, function, handles
 from qserv.sql.values import (
     BIGINT,
     DATE,
@@ -18,6 +18,7 @@ from qserv.sql.values import (
     Value,
     double,
     integer,
+    number,
     quote,
     text,
 )
@@ -125,8 +126,8 @@ def _today(translator: Translator, node: exp.CurrentDate) -> Value:
     return Value("CAST(qserv_now() AS DATE)", DATE)
 
 
-@handles(exp.CurrentTime)
-def _current_time(translator: Translator, node: exp.CurrentTime) -> Value:
+@handles(exp.CurrentTime, exp.UtcTime)
+def _current_time(translator: Translator, node: exp.Func) -> Value:
     return Value("CAST(date_trunc('second', qserv_now()) AS TIME)", TIME)
 
 
@@ -155,10 +156,15 @@ def _unix_timestamp(value: Value | None = None) -> Value:
 
 @handles(exp.UnixToTime)
 def _from_unixtime(translator: Translator, node: exp.UnixToTime) -> Value:
-    if node.args.get("format") is not None:
-        raise Unsupported("FROM_UNIXTIME takes one value here: put DATE_FORMAT around it")
-    value = translator.value(node.this)
-    return Value(f"make_timestamp(CAST(round({double(value)} * 1000000) AS BIGINT))", DATETIME)
+    value = number(translator.value(node.this))
+    if value.kind is Kind.DOUBLE:
+        whole = f"floor({double(value)})"
+        micros = f"{whole} * 1000000 + trunc(({double(value)} - {whole}) * 1000000)"
+    else:
+        micros = f"trunc(CAST({value.sql} AS DECIMAL(38,10)) * 1000000)"
+    moment = f"make_timestamp(CAST({micros} AS BIGINT))"
+    shape = node.args.get("format")
+    return Value(moment, DATETIME) if shape is None else _formatted(moment, shape, "FROM_UNIXTIME")
 
 
 _EPOCH_DAY = 719528
@@ -187,6 +193,11 @@ def _unit(written: str) -> str:
     return unit
 
 
+@handles(exp.TimestampAdd)
+def _timestampadd(translator: Translator, node: exp.TimestampAdd) -> Value:
+    return moved(translator, node.this, node.expression, node.text("unit"), "+")
+
+
 @handles(exp.DateAdd, exp.DateSub)
 def _date_add(translator: Translator, node: exp.Func) -> Value:
     amount = node.expression
@@ -196,14 +207,31 @@ def _date_add(translator: Translator, node: exp.Func) -> Value:
     return moved(translator, node.this, amount, node.text("unit") or "DAY", sign)
 
 
-@function("adddate", least=2)
-def _adddate(value: Value, days: Value) -> Value:
-    return _moved(value, integer(days), "DAY", "+")
+def _days(sign: str) -> Function:
+    """ADDDATE and SUBDATE: a number of days, or an interval."""
+
+    def called(translator: Translator, arguments: list[exp.Expr]) -> Value:
+        if len(arguments) != 2:
+            raise WrongArguments("ADDDATE and SUBDATE take a date, and days or an interval")
+        start, step = arguments
+        if isinstance(step, exp.Interval):
+            return moved(translator, start, step.this, step.text("unit"), sign)
+        return moved(translator, start, step, "DAY", sign)
+
+    return called
 
 
-@function("subdate", least=2)
-def _subdate(value: Value, days: Value) -> Value:
-    return _moved(value, integer(days), "DAY", "-")
+FUNCTIONS.update(adddate=_days("+"), subdate=_days("-"))
+
+
+@function("from_days", least=1)
+def _from_days(days: Value) -> Value:
+    return Value(f"CAST(DATE '1970-01-01' + to_days(CAST({integer(days)} - {_EPOCH_DAY} AS INTEGER)) AS DATE)", DATE)
+
+
+@function("sec_to_time", least=1)
+def _sec_to_time(seconds: Value) -> Value:
+    return Value(f"CAST(make_timestamp(CAST({integer(seconds)} AS BIGINT) * 1000000) AS TIME)", TIME)
 
 
 def moved(translator: Translator, node: exp.Expr, amount: exp.Expr, unit: str, sign: str) -> Value:
@@ -219,7 +247,7 @@ def moved(translator: Translator, node: exp.Expr, amount: exp.Expr, unit: str, s
             raise Unsupported(f"INTERVAL {written!r} is not supported: write a number and one unit")
         found = literal_number(digits)
         sign = {"+": "-", "-": "+"}[sign] if negative else sign
-    return _moved(_bare(translator, node), integer(found), _unit(unit), sign)
+    return _moved(translator.value(node), integer(found), _unit(unit), sign)
 
 
 def _moved(value: Value, amount: str, unit: str, sign: str) -> Value:
@@ -266,11 +294,13 @@ def strftime_format(written: str) -> str:
 
 @handles(exp.TimeToStr)
 def _date_format(translator: Translator, node: exp.TimeToStr) -> Value:
-    written = node.args["format"]
-    if not isinstance(written, exp.Literal):
-        raise Unsupported("DATE_FORMAT takes a constant format")
-    value = _bare(translator, node.this)
-    return Value(f"strftime({as_datetime(value)}, {quote(strftime_format(str(written.this)))})", TEXT)
+    return _formatted(as_datetime(_bare(translator, node.this)), node.args["format"], "DATE_FORMAT")
+
+
+def _formatted(moment: str, shape: exp.Expr, called: str) -> Value:
+    if not isinstance(shape, exp.Literal):
+        raise Unsupported(f"{called} takes a constant format")
+    return Value(f"strftime({moment}, {quote(strftime_format(str(shape.this)))})", TEXT)
 
 
 @handles(exp.StrToDate)

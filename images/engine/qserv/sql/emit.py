@@ -18,7 +18,9 @@ class Files:
         self.sources: list[FileSource] = []
 
     def read(self, relation: Relation, kind: FileKind = FileKind.MAIN) -> str:
-        """The SQL that reads a table's files."""
+        """The SQL that reads a table's files, or makes a derived table's rows of them."""
+        if relation.local is not None:
+            return f"({relation.local.write(self)})"
         return f"read_parquet($s{self.index(relation, kind)})"
 
     def index(self, relation: Relation, kind: FileKind = FileKind.MAIN) -> int:

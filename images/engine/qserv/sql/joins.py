@@ -200,6 +200,7 @@ class FromReader:
                 raise Unsupported(f"Duplicate column name '{shown}' in the derived table {alias!r}")
             value = Value(f"{relation.sql_name}.{name(f'c{index}')}", type_, (relation, f"c{index}"))
             relation.columns[shown.casefold()] = (shown, value)
+        relation.local = rows.local
         relation.optional = join in ("LEFT", "WITH")
         self.scope.add(relation)
         self.found.sources.append(Source(relation, join, sql=rows.sql))

@@ -7,22 +7,30 @@ Replicated tables lie everywhere; a neighbour condition on one of them places no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from qserv.catalog.model import Family, Table, TableKind
+from qserv.catalog.model import CHUNK_COLUMN, Family, Table, TableKind
 from qserv.sql.neighbour import Near
 from qserv.sql.scope import Relation
 from qserv.sql.source import Condition, From
 
 Key = tuple[str, str]  # the director that a key column refers to: database and table, case-folded
 
+CHUNK: Key = ("", CHUNK_COLUMN.casefold())
+"""The number of the chunk, which is a key as a director's is: rows that have it in common lie together."""
+
 
 @dataclass
 class Layout:
-    """How the relations of a block lie. ``satellites`` maps each to the home relation whose chunk it is read beside."""
+    """How the relations of a block lie. ``satellites`` maps each to the home relation whose chunk it is read beside.
+
+    ``beside`` are relations of surrounding blocks that lie at home too, by which all the others were found.
+    """
 
     family: Family | None
     home: list[Relation] = field(default_factory=list)
+    beside: list[Relation] = field(default_factory=list)
     satellites: dict[Relation, Relation] = field(default_factory=dict)
     nears: list[Near] = field(default_factory=list)
 
@@ -44,6 +52,26 @@ def director_key(table: Table, column: str) -> tuple[Key, bool] | None:
     return None
 
 
+def home_keys(relation: Relation) -> Mapping[str, Key]:
+    """The columns that hold a key whose rows all lie in the chunk of the relation's own row."""
+    if relation.local is not None:
+        return relation.local.keys
+    table = relation.table
+    if table is None or not table.partitioned:
+        return {}
+    columns = [table.key, *(side.key for side in table.sides or ())]
+    found = {column: director_key(table, column) for column in columns if column}
+    return {CHUNK_COLUMN: CHUNK, **{column: key[0] for column, key in found.items() if key is not None and key[1]}}
+
+
+def key_of(relation: Relation, column: str) -> tuple[Key, bool] | None:
+    """The key that a column holds, and whether its rows lie in the chunk of the relation's own row."""
+    for each, key in home_keys(relation).items():
+        if each.casefold() == column.casefold():
+            return key, True
+    return director_key(relation.table, column) if relation.table is not None else None
+
+
 @dataclass(frozen=True)
 class _Edge:
     """Two relations whose keys are equal. ``near``: the second is only among main and overlap rows of the first."""
@@ -59,21 +87,26 @@ class _Edge:
 
 
 def layout(found: From, nears: list[Near]) -> Layout | None:
-    """How the relations lie, or None where they do not lie together."""
-    tables = {relation: relation.table for relation in found.relations if relation.table is not None}
-    if len(tables) != len(found.relations):
+    """How the relations lie, or None where they do not lie together.
+
+    First those of surrounding blocks are tried, to whose keys the block's own may be equal.
+    """
+    if any(relation.table is None and relation.local is None for relation in found.relations):
         return None
-    partitioned = [relation for relation, table in tables.items() if table.partitioned]
+    partitioned = [relation for relation in found.relations if relation.family is not None]
     if not partitioned:
         return Layout(None, nears=[near for near in nears if near.everywhere])
-    families = {tables[relation].family for relation in partitioned}
+    families = {relation.family for relation in partitioned}
     if len(families) != 1 or _replicated_first(found):
         return None
-    edges = _edges(found)
-    for start in sorted(partitioned, key=lambda relation: relation.optional):
+    family, edges = families.pop(), _edges(found)
+    around = [edge.first for edge in edges if edge.first not in found.relations and edge.first.family == family]
+    for start in (*dict.fromkeys(around), *sorted(partitioned, key=lambda relation: relation.optional)):
         attempt = _grow(start, partitioned, edges, nears)
-        if attempt is not None:
-            attempt.family = families.pop()
+        if attempt is not None and all(host in found.relations for host in attempt.satellites.values()):
+            attempt.family = family
+            attempt.beside = [relation for relation in attempt.home if relation not in found.relations]
+            attempt.home = [relation for relation in attempt.home if relation in found.relations]
             return attempt
     return None
 
@@ -82,13 +115,10 @@ def _replicated_first(found: From) -> bool:
     """A replicated table whose every row a LEFT JOIN with a partitioned one keeps: each chunk would keep it."""
     kept = False
     for source in found.sources:
-        table = source.relation.table
-        if source.join in ("LEFT", "WITH") and kept and table is not None and table.partitioned:
-            return not any(
-                each.relation.table and each.relation.table.partitioned and each.join == "INNER"
-                for each in found.sources
-            )
-        kept = kept or (table is not None and not table.partitioned)
+        partitioned = source.relation.family is not None
+        if source.join in ("LEFT", "WITH") and kept and partitioned:
+            return not any(each.relation.family is not None and each.join == "INNER" for each in found.sources)
+        kept = kept or not partitioned
     return False
 
 
@@ -104,17 +134,19 @@ def _edge(condition: Condition, owners: frozenset[Relation]) -> list[_Edge]:
     if condition.equal is None:
         return []
     (left, left_column), (right, right_column) = condition.equal
-    if left is right or left.table is None or right.table is None:
+    if left is right:
         return []
-    first, second = director_key(left.table, left_column), director_key(right.table, right_column)
+    first, second = key_of(left, left_column), key_of(right, right_column)
     if first is None or second is None or first[0] != second[0]:
         return []
+    if first[0] == CHUNK and left.table is not None and right.table is not None:
+        return []  # two tables within a chunk: rather neighbours, or a join on something else
     if first[1] and second[1]:
         return [_Edge(left, right, False, owners), _Edge(right, left, False, owners)]
     edges = []
-    if not first[1] and right.table.kind is TableKind.DIRECTOR:
+    if not first[1] and right.table is not None and right.table.kind is TableKind.DIRECTOR:
         edges.append(_Edge(left, right, True, owners))
-    if not second[1] and left.table.kind is TableKind.DIRECTOR:
+    if not second[1] and left.table is not None and left.table.kind is TableKind.DIRECTOR:
         edges.append(_Edge(right, left, True, owners))
     return edges
 

@@ -18,9 +18,17 @@ CREATE OR REPLACE MACRO qserv_integer(s) AS
 -- What equals under utf8mb4_general_ci: no case, no accents, no trailing spaces.
 CREATE OR REPLACE MACRO qserv_fold(s) AS rtrim(replace(upper(strip_accents(s)), 'ẞ', 'S'), ' ');
 
-CREATE OR REPLACE MACRO qserv_text(x) AS
-    CASE WHEN x = 0 THEN '0' ELSE
-        regexp_replace(regexp_replace(regexp_replace(CAST(x AS VARCHAR), '\.0$', ''), '\.0e', 'e'), 'e([-+])0*', 'e\1') END;
+CREATE OR REPLACE MACRO qserv_text(x) AS CASE
+    WHEN x = 0 THEN '0'
+    WHEN abs(x) >= 1e-15 AND abs(x) < 1e-4 THEN CASE WHEN x < 0 THEN '-0.' ELSE '0.' END
+        || repeat('0', CAST(regexp_extract(CAST(x AS VARCHAR), 'e-0*([0-9]+)', 1) AS INTEGER) - 1)
+        || regexp_replace(regexp_replace(CAST(x AS VARCHAR), 'e.*', ''), '[-.]', '', 'g')
+    WHEN abs(x) >= 1e15 AND abs(x) < 1e16 THEN replace(regexp_replace(regexp_replace(CAST(x AS VARCHAR), '\.0$', ''),
+        '^(-?[0-9])([0-9]*?)0*$', '\1.\2e15'), '.e', 'e')
+    ELSE regexp_replace(regexp_replace(regexp_replace(CAST(x AS VARCHAR), '\.0$', ''), '\.0e', 'e'), 'e\+?(-?)0*', 'e\1')
+    END;
+-- A FLOAT as MySQL shows it: six digits.
+CREATE OR REPLACE MACRO qserv_six_digits(x) AS CAST(printf('%.6g', CAST(x AS DOUBLE)) AS DOUBLE);
 CREATE OR REPLACE MACRO qserv_datetime_text(t) AS
     CASE WHEN microsecond(t) % 1000000 = 0 THEN strftime(t, '%Y-%m-%d %H:%M:%S') ELSE strftime(t, '%Y-%m-%d %H:%M:%S.%f') END;
 CREATE OR REPLACE MACRO qserv_datetime(s) AS TRY_CAST(s AS TIMESTAMP);
@@ -41,13 +49,15 @@ CREATE OR REPLACE MACRO qserv_greatest_text(l) AS
 CREATE OR REPLACE MACRO qserv_least_text(l) AS
     list_reduce(l, lambda a, b: CASE WHEN qserv_fold(b) < qserv_fold(a) THEN b ELSE a END);
 
--- Count, mean and sum of squared deviations of several batches, put together by Chan's formula.
+-- Count, mean and sum of squared deviations of several batches, put together by Chan's formula. The fields are written
+-- a['n'], since in HAVING DuckDB takes a.n for a column.
 CREATE OR REPLACE MACRO qserv_moments(parts) AS
     list_reduce(parts, lambda a, b: struct_pack(
-        n := a.n + b.n,
-        m := CASE WHEN a.n = 0 THEN b.m WHEN b.n = 0 THEN a.m ELSE a.m + (b.m - a.m) * b.n / (a.n + b.n) END,
-        s := CASE WHEN a.n = 0 THEN b.s WHEN b.n = 0 THEN a.s
-             ELSE a.s + b.s + pow(b.m - a.m, 2) * a.n * b.n / (a.n + b.n) END));
+        n := a['n'] + b['n'],
+        m := CASE WHEN a['n'] = 0 THEN b['m'] WHEN b['n'] = 0 THEN a['m']
+             ELSE a['m'] + (b['m'] - a['m']) * b['n'] / (a['n'] + b['n']) END,
+        s := CASE WHEN a['n'] = 0 THEN b['s'] WHEN b['n'] = 0 THEN a['s']
+             ELSE a['s'] + b['s'] + pow(b['m'] - a['m'], 2) * a['n'] * b['n'] / (a['n'] + b['n']) END));
 -- The first of those texts that fold to the same, in their order.
 CREATE OR REPLACE MACRO qserv_distinct_texts(l) AS
     list_transform([list_filter(l, lambda v: v IS NOT NULL)],

@@ -11,6 +11,11 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
 _HINT = re.compile(r"/\*\+.*?\*/", re.DOTALL)
+_GLUED = re.compile(
+    r"""(?P<kept>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|/\*.*?\*/|(?:--\s|\#)[^\n]*)|"""
+    r"""(?P<number>\b[\d.]+[eE][+-]?\d+)(?=[+-])""",
+    re.DOTALL,
+)
 _OPENING = (TokenType.L_PAREN, TokenType.L_BRACKET)
 _CLOSING = (TokenType.R_PAREN, TokenType.R_BRACKET)
 _ENDING = frozenset(
@@ -80,10 +85,15 @@ class Names:
         return found
 
 
+def spaced(statement: str) -> str:
+    """The statement with a blank after each number with an exponent that a sign follows: the parser would read on."""
+    return _GLUED.sub(lambda found: found["kept"] or f"{found['number']} ", statement)
+
+
 def _reprinted(texts: list[str]) -> tuple[str, ...]:
     """How the tree of a list of columns prints; empty where they are none."""
     try:
-        tree = sqlglot.parse_one(f"SELECT {', '.join(texts)}", read="mysql")
+        tree = sqlglot.parse_one(spaced(f"SELECT {', '.join(texts)}"), read="mysql")
     except sqlglot.errors.SqlglotError:
         return ()
     return _printed(tree) if isinstance(tree, exp.Select) else ()
@@ -93,7 +103,8 @@ def _named(node: exp.Expr, text: str) -> str:
     node = node.unnest() if isinstance(node.unnest(), exp.Column) else node
     if isinstance(node, exp.Column):
         return str(node.name)
-    if isinstance(node, exp.Literal) and node.is_string:
+    node = node.expression if isinstance(node, exp.Introducer) else node
+    if isinstance(node, exp.National) or (isinstance(node, exp.Literal) and node.is_string):
         return str(node.this)
     if isinstance(node, exp.Concat) and text[:1] in "'\"":  # strings side by side are one
         return "".join(str(each.this) for each in node.expressions)

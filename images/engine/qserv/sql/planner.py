@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
@@ -22,13 +22,16 @@ from qserv.catalog.errors import (
 from qserv.catalog.model import Catalog, Table
 from qserv.sql import arithmetic, comparisons, conditions, dates, numeric, sky, strings, windows
 from qserv.sql.block import Block
-from qserv.sql.names import Names
+from qserv.sql.locality import CHUNK, Key, key_of
+from qserv.sql.names import Names, spaced
 from qserv.sql.neighbour import Stats
+from qserv.sql.nested import Marks, Nested
 from qserv.sql.placing import Placing
 from qserv.sql.plan import Leaf, Plan
 from qserv.sql.rows import CommonTable, Rows, converted, refers_to_itself
 from qserv.sql.scope import Relation, Scope
 from qserv.sql.union import ended, union
+from qserv.sql.values import Value
 
 TRANSLATIONS = (arithmetic, comparisons, conditions, numeric, strings, dates, sky, windows)
 """The modules that register translations of nodes and functions."""
@@ -77,7 +80,7 @@ def parse(text: str) -> exp.Expr:
     try:
         found = [
             each
-            for each in sqlglot.parse(text, read="mysql")
+            for each in sqlglot.parse(spaced(text), read="mysql")
             if each is not None and not isinstance(each, exp.Semicolon)
         ]
     except sqlglot.errors.SqlglotError as error:
@@ -101,13 +104,28 @@ class Planner:
         self.stats = stats
         self.names = names
         self.leaves: list[Leaf] = []
+        self.marks = Marks()
         self._common: list[CommonTable] = []
         self._numbers = count()
+        self._depth = 0
         self._used: list[set[Relation]] = []
 
     def fresh(self) -> str:
         """A name that no other relation has."""
         return f"t{next(self._numbers)}"
+
+    def leaf_name(self) -> str:
+        """A name for the next leaf."""
+        return f"leaf{int(self.leaves[-1].name.removeprefix('leaf')) + 1}" if self.leaves else "leaf0"
+
+    def drop_leaves(self, start: int, kept: frozenset[str] = frozenset()) -> None:
+        """Forget the leaves from ``start`` on, whose rows nothing reads any more."""
+        self.leaves[start:] = [leaf for leaf in self.leaves[start:] if leaf.name in kept]
+
+    def unique(self, key: Key) -> bool:
+        """Whether all rows with a key lie in one chunk."""
+        director = self.catalog.table(*key)
+        return key == CHUNK or (director is not None and director.unique)
 
     def record(self, relation: Relation) -> None:
         for used in self._used:
@@ -169,6 +187,7 @@ class Planner:
             return ended(rows, node) if any(node.args.get(part) for part in ("limit", "order", "offset")) else rows
         with_ = node.args.get("with_") or node.args.get("with")
         length = len(self._common)
+        self._depth += 1
         if with_ is not None:
             self._open(with_)
         try:
@@ -176,8 +195,10 @@ class Planner:
                 return union(self, node, parent)
             if not isinstance(node, exp.Select):
                 raise Unsupported(f"{node.key.upper()} is not supported here")
-            return Placing(self, Block(self, node, parent)).rows()
+            start = len(self.leaves)
+            return Placing(self, Block(self, node, parent), start, part=self._depth > 1).rows()
         finally:
+            self._depth -= 1
             del self._common[length:]
 
     def _open(self, with_: exp.With) -> None:
@@ -206,6 +227,19 @@ class Planner:
         both = f"({converted(start, types)}) {union_} ({converted(step, types)})"
         return Rows(f"WITH RECURSIVE {name}({columns}) AS ({both}) SELECT * FROM {name}", start.columns)
 
-    def subquery(self, node: exp.Expr, scope: Scope) -> Rows:
-        """A query inside of an expression; it may refer to columns of ``scope``."""
-        return self.query(node, scope)
+    def subquery(self, node: exp.Expr, scope: Scope, equal: Sequence[Value] = ()) -> Rows:
+        """A query inside of an expression, which may refer to columns of ``scope``; its SQL is a mark.
+
+        ``equal`` are the values that the expression compares with its columns, and takes only rows equal to them.
+        """
+        start = len(self.leaves)
+        rows = self.query(node, scope)
+        keys = rows.local.keys if rows.local is not None else {}
+        tied = [
+            value.origin[0]
+            for index, value in enumerate(equal)
+            if value.origin is not None and (key := key_of(*value.origin)) is not None
+            if key[1] and key[0] == keys.get(f"c{index}")
+        ]
+        leaves = frozenset(leaf.name for leaf in self.leaves[start:])
+        return self.marks.add(Nested(rows, frozenset(tied), leaves))

@@ -10,12 +10,12 @@ from lsst import sphgeom
 from sqlglot import exp
 
 from qserv.catalog.errors import UnknownFunction, WrongArguments
-from qserv.catalog.model import CHUNK_COLUMN, Family, Table, TableKind
+from qserv.catalog.model import Family, TableKind
 from qserv.sky import regions
 from qserv.sky.chunker import partitioning
 from qserv.sql.block import AREASPEC, Block
 from qserv.sql.constants import constant_number, constant_numbers
-from qserv.sql.locality import Layout, director_key
+from qserv.sql.locality import CHUNK, Layout, home_keys
 from qserv.sql.plan import KeyLookup, Restriction
 from qserv.sql.scope import Relation
 from qserv.sql.source import Condition
@@ -107,6 +107,9 @@ class Restrictor:
             if not relation.optional:
                 chunks = _both(chunks, self._chunks(relation, found.family, 0.0))
                 lookups += self._lookups(relation)
+            if not relation.optional and relation.local is not None:
+                chunks = _both(chunks, relation.local.restriction.chunks)
+                lookups += relation.local.restriction.lookups
         for relation in found.satellites:
             if not relation.optional:
                 chunks = _both(chunks, self._region_chunks(relation, found.family, found.family.overlap))
@@ -128,9 +131,9 @@ class Restrictor:
 
     def _region_chunks(self, relation: Relation, family: Family, margin: float) -> frozenset[int] | None:
         chunks: frozenset[int] | None = None
-        cut, dilated = partitioning(family.stripes, family.substripes), margin + relation.base.margin
+        cut = partitioning(family.stripes, family.substripes)
         for region in self._regions(relation):
-            chunks = _both(chunks, regions.chunks(cut, region, dilated))
+            chunks = _both(chunks, regions.chunks(cut, region, margin + relation.base.margin))
         return chunks
 
     def _regions(self, relation: Relation) -> Iterator[sphgeom.Region]:
@@ -174,7 +177,8 @@ class Restrictor:
 
     def _numbered(self, condition: Condition, relation: Relation, family: Family) -> frozenset[int] | None:
         """The chunks that a condition on ``chunkId`` names."""
-        bounds = self._bounds(condition.node, relation, CHUNK_COLUMN)
+        columns = [column for column, key in home_keys(relation).items() if key == CHUNK]
+        bounds = next((found for each in columns if (found := self._bounds(condition.node, relation, each))), None)
         if bounds is None:
             return None
         if bounds.values is not None:
@@ -183,24 +187,12 @@ class Restrictor:
         return frozenset(each for each in chunker.getAllChunks() if bounds.holds(each))
 
     def _lookups(self, relation: Relation) -> Iterator[KeyLookup]:
-        table = relation.table
-        if table is None or table.key is None:
-            return
-        placed = director_key(table, table.key)
-        director = self._director(table)
-        if placed is None or director is None:
-            return
-        for condition in self._own(relation):
-            bounds = self._bounds(condition.node, relation, table.key)
-            if bounds is not None:
-                yield KeyLookup(director, bounds.values, bounds.low, bounds.high)
-
-    def _director(self, table: Table) -> Table | None:
-        if table.kind is TableKind.DIRECTOR:
-            return table
-        if table.director is None:
-            return None
-        return self.translator.planner.catalog.table(*table.director)
+        for column, key in home_keys(relation).items():
+            director = self.translator.planner.catalog.table(*key)
+            for condition in self._own(relation) if director is not None else ():
+                bounds = self._bounds(condition.node, relation, column)
+                if bounds is not None and director is not None:
+                    yield KeyLookup(director, bounds.values, bounds.low, bounds.high)
 
     def _bounds(self, node: exp.Expr | None, relation: Relation, column: str) -> Bounds | None:
         """What a condition says of an integer column."""

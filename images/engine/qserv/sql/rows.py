@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from qserv.catalog.model import Family
+from qserv.sql.plan import Restriction
 from qserv.sql.values import Type, Value, coerced
+
+if TYPE_CHECKING:
+    from qserv.sql.emit import Files
+    from qserv.sql.locality import Key
+    from qserv.sql.scope import Relation
+
+
+@dataclass(frozen=True)
+class Local:
+    """How a query runs on workers, as a part of another's statement: of some chunks it gives those rows of its answer
+    that belong to them, each row in one chunk.
+
+    ``family`` is None where it reads replicated tables alone: then its answer is whole everywhere. ``keys`` are the
+    columns (``c0`` …) that hold a director's key, of which each row lies in the chunk. ``beside`` are relations of a
+    surrounding block: where it is not empty, the answer for a row of one of these is whole in the chunk of that row.
+    ``required`` are the tables without whose rows there are none.
+    """
+
+    family: Family | None
+    write: Callable[[Files], str]
+    keys: Mapping[str, Key]
+    beside: frozenset[Relation]
+    required: tuple[Relation, ...]
+    restriction: Restriction
 
 
 @dataclass(frozen=True)
 class Rows:
     """A query's rows: a statement over leaves (columns ``c0`` …), their names and types.
 
-    ``leaf`` is the only leaf, where its rows are the answer as they come.
+    ``leaf`` is the only leaf, where its rows are the answer as they come. ``local``: how workers can answer instead of
+    the leaves. ``correlated``: it reads columns of a surrounding block.
     """
 
     sql: str
     columns: tuple[tuple[str, Type], ...]
     ordered: bool = False
     leaf: str | None = None
+    local: Local | None = None
+    correlated: bool = False
 
 
 @dataclass(frozen=True)

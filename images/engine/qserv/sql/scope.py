@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from qserv.catalog.errors import AmbiguousColumn, UnknownColumn, UnknownTable
-from qserv.catalog.model import Table
+from qserv.catalog.model import Family, Table
 from qserv.sql.values import Value, column_type, name
+
+if TYPE_CHECKING:
+    from qserv.sql.rows import Local
 
 
 @dataclass(eq=False)
@@ -28,6 +33,7 @@ class Relation:
     optional: bool = False
     used: dict[str, None] = field(default_factory=dict)
     recorder: Callable[[Relation], None] | None = None
+    local: Local | None = None  # of a derived table whose rows lie in chunks
 
     @classmethod
     def of_table(cls, table: Table, alias: str, sql_name: str, recorder: Callable[[Relation], None]) -> Relation:
@@ -36,6 +42,13 @@ class Relation:
             value = Value(f"{sql_name}.{name(column.name)}", column_type(column.type), (relation, column.name))
             relation.columns[column.name.casefold()] = (column.name, value)
         return relation
+
+    @property
+    def family(self) -> Family | None:
+        """The family in whose chunks the rows lie; None where they lie everywhere, or nowhere on workers."""
+        if self.local is not None:
+            return self.local.family
+        return self.table.family if self.table is not None else None
 
     @property
     def base(self) -> Table:
@@ -73,6 +86,16 @@ class Scope:
     parent: Scope | None = None
     merged: dict[str, tuple[str, Value]] = field(default_factory=dict)
     correlated: bool = False
+    _seen: Callable[[Value], Value] | None = None
+
+    @contextmanager
+    def seen_inside(self, seen: Callable[[Value], Value] | None) -> Iterator[None]:
+        """Meanwhile subqueries see what ``seen`` makes of the columns; None: the columns themselves."""
+        before, self._seen = self._seen, seen
+        try:
+            yield
+        finally:
+            self._seen = before
 
     def add(self, relation: Relation) -> None:
         folded = relation.alias.casefold()
@@ -113,7 +136,7 @@ class Scope:
             if (value := scope.find(column, clause)) is not None:
                 for each in crossed:
                     each.correlated = True
-                return value
+                return scope._seen(value) if crossed and scope._seen is not None else value
             crossed.append(scope)
             scope = scope.parent
         raise UnknownColumn(f"Unknown column '{shown(column)}' in '{clause}'")

@@ -54,6 +54,19 @@ class Tail:
     def trivial(self) -> bool:
         return not (self.keys or self.distinct or self.extra or self.limit.offset) and self.limit.count is None
 
+    @property
+    def cut(self) -> str:
+        """ORDER BY and LIMIT of the statement that makes the rows: no batch need send more than the answer has."""
+        if self.limit.rows_needed is None:
+            return ""
+        order = f" ORDER BY {', '.join(each.sql for each in self.keys)}" if self.keys else ""
+        return f"{order} LIMIT {self.limit.rows_needed}"
+
+    @property
+    def enough(self) -> int | None:
+        """How many rows suffice, whichever they are."""
+        return self.limit.rows_needed if not self.keys and not self.distinct else None
+
     def over(self, rows: str) -> str:
         columns = [f"c{index}" for index in range(self.width)]
         if self.distinct:

@@ -244,7 +244,8 @@ def text(value: Value) -> str:
     if kind is Kind.TEXT:
         return value.sql
     if kind is Kind.DOUBLE:
-        return f"qserv_text({finished(value).sql})"
+        found = finished(value)
+        return f"qserv_text(qserv_six_digits({found.sql}))" if found.type.narrow else f"qserv_text({found.sql})"
     if kind is Kind.BINARY:
         return f"decode({value.sql})"
     if kind is Kind.DATETIME:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from sqlglot import exp
 
-from qserv.catalog.errors import Unsupported
+from qserv.catalog.errors import SqlError, Unsupported
 from qserv.sql.aggregates import Reduction, aggregate
 from qserv.sql.translate import Translator, handles, unknown_function
 from qserv.sql.values import BIGINT, DOUBLE, Kind, Type, Value, coerced, common, finished, integer, key
@@ -61,20 +63,39 @@ def _aggregate(translator: Translator, called: exp.AggFunc, over: str) -> Value:
 
 def _over(translator: Translator, node: exp.Window) -> str:
     parts = []
-    if node.args.get("partition_by"):
-        keys = [key(translator.value(each)) for each in node.args["partition_by"]]
+    named = _definition(node)
+    order, spec = (
+        node.args.get(part) or (named.args.get(part) if named is not None else None) for part in ("order", "spec")
+    )
+    keys = [key(translator.value(each)) for each in partition_by(node)]
+    if keys:
         parts.append(f"PARTITION BY {', '.join(keys)}")
-    order = node.args.get("order")
     if order is not None:
         terms = [
             f"{key(translator.value(each.this))} {'DESC NULLS LAST' if each.args.get('desc') else 'ASC NULLS FIRST'}"
             for each in order.expressions
         ]
         parts.append(f"ORDER BY {', '.join(terms)}")
-    spec = node.args.get("spec")
     if spec is not None:
         parts.append(_frame(translator, spec))
     return " ".join(parts)
+
+
+def partition_by(node: exp.Window) -> list[exp.Expr]:
+    named = _definition(node)
+    return node.args.get("partition_by") or (named.args.get("partition_by") if named is not None else None) or []
+
+
+def _definition(node: exp.Window) -> exp.Expr | None:
+    """What the WINDOW clause says of the name after OVER, if one stands there."""
+    name = node.text("alias").casefold()
+    if not name:
+        return None
+    select = node.find_ancestor(exp.Select)
+    for each in (select.args.get("windows") or []) if select is not None else []:
+        if each.name.casefold() == name:
+            return cast(exp.Expr, each)
+    raise SqlError(f"Window specification with name '{node.text('alias')}' is not defined")
 
 
 def _frame(translator: Translator, spec: exp.WindowSpec) -> str:

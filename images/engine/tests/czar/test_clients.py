@@ -99,6 +99,9 @@ def test_looking_around(connection: Connection[Any]) -> None:
         "SELECT @@have_profiling, @@lc_messages, CURRENT_ROLE(), LOCALTIME",
         "SELECT * FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY",
         "/* DBeaver */ SELECT 1 /* one */; -- and no more",
+        "/* ApplicationName=DBeaver 23.0 - Main */ SHOW FULL FIELDS FROM `Object` IN `sky`",
+        "SAVEPOINT sa_savepoint_1",
+        "RELEASE SAVEPOINT sa_savepoint_1",
     ],
 )
 def test_clients_greetings_are_answered(connection: Connection[Any], sql: str) -> None:

@@ -57,3 +57,18 @@ SELECT objectId, firstSeen FROM Object WHERE chunkId < 40 ORDER BY firstSeen, ob
 
 -- days since year 0
 SELECT objectId, TO_DAYS(lastNight) AS d FROM Object WHERE chunkId < 3;
+
+-- seconds of the epoch, cut to microseconds
+SELECT FROM_UNIXTIME(1.9999999), FROM_UNIXTIME(1.9999999e0), FROM_UNIXTIME(1700000000), FROM_UNIXTIME(1700000000, '%Y-%m-%dT%H:%i:%s');
+
+-- a modified Julian day as a time
+SELECT sourceId, FROM_UNIXTIME((midPoint - 40587) * 86400) AS t, SEC_TO_TIME(ROUND(MOD(midPoint, 1) * 86400)) AS ut FROM Source WHERE objectId = 433327840428102;
+
+-- a panel's time buckets
+SELECT UNIX_TIMESTAMP(firstSeen) DIV 86400 * 86400 AS "time", COUNT(*) AS value FROM Object WHERE firstSeen BETWEEN FROM_UNIXTIME(1767000000) AND FROM_UNIXTIME(1769000000) GROUP BY 1 ORDER BY 1;
+
+-- days and intervals added
+SELECT DATE('2026-01-31') + INTERVAL 1 MONTH, ADDDATE('2026-01-31', 31), SUBDATE('2026-01-31', INTERVAL 1 WEEK), ADDDATE('2026-01-31', INTERVAL 2 HOUR), TIMESTAMPADD(MINUTE, 5, '2026-11-24 10:00:00'), FROM_DAYS(740000);
+
+-- a time compared with a whole number
+SELECT COUNT(*) FROM Object WHERE firstSeen > 20260601120000 OR firstSeen BETWEEN 20260201 AND 260301;

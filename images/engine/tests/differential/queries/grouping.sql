@@ -91,3 +91,9 @@ SELECT DISTINCT ROUND(decl / 10) AS z, rMag > 20 AS faint FROM Object ORDER BY z
 
 -- distinct computed values of all kinds
 SELECT DISTINCT decl * 2, UPPER(class), score / 3, variable > 0, rMag FROM Object WHERE decl > 85;
+
+-- HAVING on a spread beside columns called n, m and s
+SELECT objectId, COUNT(*) AS n, AVG(psfFlux) AS m, STDDEV(psfFlux) AS s FROM Source GROUP BY objectId HAVING s > 10000 AND n >= 10 AND m > 0;
+
+-- bins by INTERVAL
+SELECT INTERVAL(rMag, 18, 20, 22, 24) AS bin, COUNT(*) FROM Object GROUP BY bin;

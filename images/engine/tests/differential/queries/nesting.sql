@@ -103,3 +103,6 @@ SELECT objectId FROM Object WHERE (ra, decl) = (SELECT ra, decl FROM Object WHER
 
 -- grouped by a correlated subquery's alias
 SELECT (SELECT COUNT(*) FROM Source s WHERE s.objectId = o.objectId) AS n, COUNT(*) AS c FROM Object o WHERE o.decl > 88 GROUP BY n HAVING c > 20;
+
+-- a named window
+SELECT sourceId, FIRST_VALUE(psfFlux) OVER w AS f, SUM(psfFlux) OVER (w ROWS UNBOUNDED PRECEDING) AS run FROM Source WHERE objectId < 433327840428300 WINDOW w AS (PARTITION BY objectId ORDER BY midPoint);

@@ -44,3 +44,12 @@ SELECT 1 AS n UNION SELECT 2 UNION SELECT 2;
 
 -- a subquery without tables
 SELECT (SELECT 5) + 1 AS six, (SELECT MAX(n) FROM (SELECT 3 AS n UNION SELECT 4) t) AS four;
+
+-- a sign right after an exponent
+SELECT 0.1e0+0.2e0, 1e0+1*2, 2.5E3-0.5, '1e0+1';
+
+-- strings with a character set
+SELECT N'text', _utf8mb4'abc';
+
+-- bounds that a number reaches
+SELECT INTERVAL(NULL, 1, 2), INTERVAL(2.5, 1, 2, 3), INTERVAL(2, NULL, 3);

@@ -119,3 +119,9 @@ SELECT GROUP_CONCAT(DISTINCT detections ORDER BY detections DESC SEPARATOR '|') 
 
 -- MD5 and the like
 SELECT objectId, MD5(objectId) AS m FROM Object WHERE chunkId = 0;
+
+-- DOUBLEs as text, small and large
+SELECT CONCAT(1e-5), CONCAT(1.23456789012345e-5), CONCAT(1e-15), CONCAT(1.5e-16), CONCAT(-1.5e-9), CONCAT(1e14), CONCAT(-2.5e15), CONCAT(1234567890123456e0), CONCAT(1e16), CONCAT(1.5e20);
+
+-- FLOATs as text have six digits
+SELECT CONCAT(rMag), CAST(rMag AS CHAR), LENGTH(rMag), rMag LIKE '22.79%', LEFT(rMag, 3) FROM Object WHERE decl > 89.5;
