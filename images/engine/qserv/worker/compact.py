@@ -19,7 +19,7 @@ from qserv.storage.files import StoredFile, folder_of
 from qserv.storage.index import write_index
 from qserv.storage.publishing import Batch
 from qserv.storage.schema import stored_schema
-from qserv.worker import failures
+from qserv.worker import failures, heaps
 from qserv.worker.declared import with_declared
 from qserv.worker.prepare import Budget
 from qserv.worker.store import Store
@@ -50,7 +50,7 @@ class Compactor:
             Where the disk fails.
         """
         facts = with_declared(wish.table)
-        with Batch(self._store.root) as batch:
+        with heaps.given_back(), Batch(self._store.root) as batch:
             written = tuple(self._merge(wish.transaction, facts, merge, batch) for merge in wish.merges)
             with self._lock:
                 if wish.transaction in self._void:

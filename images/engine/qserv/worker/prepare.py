@@ -25,7 +25,7 @@ from qserv.storage.files import StoredFile, folder_of
 from qserv.storage.index import write_index
 from qserv.storage.publishing import Batch
 from qserv.storage.schema import stored_schema
-from qserv.worker import failures
+from qserv.worker import failures, heaps
 from qserv.worker.declared import with_declared
 from qserv.worker.staging import WHOLE, Staged, StagedRows, Staging
 from qserv.worker.store import Store
@@ -114,7 +114,8 @@ class Preparer:
         if not mine:
             return future.result()
         try:
-            prepared = self._write(wish)
+            with heaps.given_back():
+                prepared = self._write(wish)
             future.set_result(prepared)
             return prepared
         except BaseException as error:
