@@ -65,7 +65,10 @@ def _in_stripe(
     partitioning: Partitioning, lon: Floats, lat: Floats, stripe: Ints, chunk_id: Ints, offset: int, radius: float
 ) -> OverlapRows:
     """The pairs whose host chunk lies ``offset`` stripes above the row's own."""
-    rows = _near_stripe(partitioning, lat, stripe, offset, radius)
+    if offset == 0:
+        rows = _near_sides(partitioning, lon, stripe, radius)
+    else:
+        rows = _near_stripe(partitioning, lat, stripe, offset, radius)
     host_stripe = (stripe[rows] + offset).astype(np.int64)
     around = partitioning.chunks_in_stripe[host_stripe]
     half = half_width(lat[rows], radius)
@@ -87,12 +90,20 @@ def _in_stripe(
     return OverlapRows(row[near], host[near])
 
 
+def _near_sides(partitioning: Partitioning, lon: Floats, stripe: Ints, radius: float) -> npt.NDArray[np.int64]:
+    """Rows that may be near the sides of their chunk: by the widest reach in the stripe, which is cheap to compare."""
+    edges = np.abs(np.arange(partitioning.stripes + 1) * partitioning.height - 90.0)
+    reach = half_width(np.minimum(np.maximum(edges[:-1], edges[1:]), 90.0), radius)
+    scale = partitioning.chunks_in_stripe / 360.0
+    within = lon * scale[stripe]
+    within -= np.floor(within)
+    return np.flatnonzero(np.minimum(within, 1.0 - within) <= (reach * scale + SLACK)[stripe])
+
+
 def _near_stripe(
     partitioning: Partitioning, lat: Floats, stripe: Ints, offset: int, radius: float
 ) -> npt.NDArray[np.int64]:
-    """Rows within ``radius`` in latitude of the stripe ``offset`` above their own, where there is one."""
-    if offset == 0:
-        return np.arange(lat.size)
+    """Rows within ``radius`` in latitude of the stripe ``offset`` above or below their own, where there is one."""
     inside = lat - (stripe * partitioning.height - 90.0)  # degrees above the lower edge of the row's stripe
     if offset > 0:
         near = inside >= offset * partitioning.height - radius

@@ -29,15 +29,45 @@ UNKNOWN = Origin("input")
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Rows and the units where they go, to be moved once: when it is known which worker takes which.
+
+    Attributes
+    ----------
+    rows : as they came.
+    unit : of each place of the block, in [0, ``bound``).
+    row : the row of each place; None: all rows, in turn.
+    column : the column that names the unit, where ``rows`` lack it.
+    """
+
+    rows: pa.Table
+    unit: Ints
+    bound: int
+    row: npt.NDArray[np.int64] | None = None
+    column: str | None = None
+
+    def order(self) -> npt.NDArray[np.int64]:
+        """The places, sorted by unit; those of one unit as they are."""
+        return group_order(self.unit, self.bound)
+
+    def take(self, places: npt.NDArray[np.int64]) -> pa.Table:
+        """The rows of places, with the column of their units."""
+        taken = self.rows.take(pa.array(places if self.row is None else self.row[places]))
+        if self.column is None:
+            return taken
+        return taken.append_column(pa.field(self.column, pa.int32(), nullable=False), pa.array(self.unit[places]))
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
-    """Blocks sorted by the column that names the unit: ``chunkId``, ``hostChunkId``, ``partition``.
+    """Blocks whose units are named by ``chunkId``, ``hostChunkId``, ``partition``.
 
     ``margin`` is the largest angle in degrees by which a row's own position lies outside of its chunk.
     """
 
-    main: pa.Table
-    overlap: pa.Table | None = None
-    index: pa.Table | None = None
+    main: Block
+    overlap: Block | None = None
+    index: Block | None = None
     margin: float = 0.0
 
 
@@ -65,12 +95,12 @@ def cut_director(rows: pa.Table, director: Director, origin: Origin = UNKNOWN) -
     chunk, subchunk = director.partitioning.locate(ra, dec)
     placed = with_place(rows, chunk, subchunk)
     near = overlap_rows(director.partitioning, ra, dec, chunk, director.overlap)
-    by_host = np.argsort(near.host, kind="stable")
-    overlap = placed.take(pa.array(near.row[by_host])).append_column(
-        pa.field(HOST_COLUMN, pa.int32(), nullable=False), pa.array(near.host[by_host])
+    bound = director.partitioning.id_bound
+    return Cut(
+        Block(placed, chunk, bound),
+        Block(placed, near.host, bound, near.row, HOST_COLUMN),
+        index_block(keys, chunk, subchunk, director.index_partitions),
     )
-    main = placed.take(pa.array(group_order(chunk, director.partitioning.id_bound)))
-    return Cut(main, overlap, index_block(keys, chunk, subchunk, director.index_partitions))
 
 
 def cut_placed(
@@ -90,17 +120,14 @@ def cut_placed(
         ra, dec, known = own_positions(rows, position, origin)
         if known.size:
             margin = float(distance_to_chunks(partitioning, ra, dec, chunk[known]).max())
-    order = group_order(chunk, partitioning.id_bound)
-    return Cut(with_place(rows, chunk, subchunk).take(pa.array(order)), margin=margin)
+    return Cut(Block(with_place(rows, chunk, subchunk), chunk, partitioning.id_bound), margin=margin)
 
 
-def index_block(keys: npt.NDArray[np.integer], chunk: Ints, subchunk: Ints, partitions: int) -> pa.Table:
-    """Keys and their places, sorted by the partition of the index they belong to."""
-    partition = partition_of(keys, partitions)
-    order = group_order(partition, partitions)
+def index_block(keys: npt.NDArray[np.integer], chunk: Ints, subchunk: Ints, partitions: int) -> Block:
+    """Keys and their places, for the partitions of the index that they belong to."""
     schema = index_schema(pa.from_numpy_dtype(keys.dtype))
-    block = pa.table([pa.array(keys[order]), pa.array(chunk[order]), pa.array(subchunk[order])], schema=schema)
-    return block.append_column(pa.field(PARTITION_COLUMN, pa.int32(), nullable=False), pa.array(partition[order]))
+    rows = pa.table([pa.array(keys), pa.array(chunk), pa.array(subchunk)], schema=schema)
+    return Block(rows, partition_of(keys, partitions), partitions, column=PARTITION_COLUMN)
 
 
 def slices(block: pa.Table, column: str) -> Iterator[tuple[int, int, int]]:

@@ -139,7 +139,7 @@ def write_index(
     table: str,
     partition: int,
     transaction: int,
-    parts: Sequence[pa.Table],
+    parts: Sequence[pa.RecordBatch],
     *,
     unique: bool,
     existing: Iterable[Path] = (),
@@ -149,7 +149,7 @@ def write_index(
 
     Parameters
     ----------
-    parts : ``key``, ``chunkId``, ``subChunkId`` (other columns are left out), at least one table.
+    parts : ``key``, ``chunkId``, ``subChunkId`` (other columns are left out), at least one batch.
     unique : whether a key may be there once only, also among ``existing``: the partition's committed files.
 
     Raises
@@ -158,16 +158,16 @@ def write_index(
         With the first few keys that are there more than once.
     """
     schema = index_schema(parts[0].column("key").type)
-    rows = pa.concat_tables([part.select(schema.names) for part in parts]).cast(schema).combine_chunks()
+    rows = pa.concat_batches([part.select(schema.names).cast(schema) for part in parts])
     keys = rows.column("key").to_numpy()
     order = np.argsort(keys, kind="stable")
     if unique:
         _refuse_duplicates(f"{database}.{table}", keys[order], existing)
-    rows = rows.take(pa.array(order)).combine_chunks()
+    rows = rows.take(pa.array(order))
 
     def write(target: HashingFile) -> None:
         with pa.ipc.new_file(pa.PythonFile(target, mode="w"), schema) as writer:
-            writer.write_table(rows)
+            writer.write_batch(rows)
 
     folder = folder_of(database, table, UnitKind.INDEX, partition)
     return publish(root, folder, FileKind.INDEX, transaction, write, batch)

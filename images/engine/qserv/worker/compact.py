@@ -19,7 +19,7 @@ from qserv.storage.files import StoredFile, folder_of
 from qserv.storage.index import write_index
 from qserv.storage.publishing import Batch
 from qserv.storage.schema import stored_schema
-from qserv.worker import failures
+from qserv.worker import failures, heaps
 from qserv.worker.declared import with_declared
 from qserv.worker.prepare import Budget
 from qserv.worker.store import Store
@@ -50,7 +50,7 @@ class Compactor:
             Where the disk fails.
         """
         facts = with_declared(wish.table)
-        with Batch(self._store.root) as batch:
+        with heaps.given_back(), Batch(self._store.root) as batch:
             written = tuple(self._merge(wish.transaction, facts, merge, batch) for merge in wish.merges)
             with self._lock:
                 if wish.transaction in self._void:
@@ -68,7 +68,7 @@ class Compactor:
         folder = folder_of(facts.database, facts.spec.name, merge.unit, merge.number)
         with self._budget.hold(_GROWTH * sum(size for _, _, size in merge.files)):
             try:
-                parts = [self._read(merge.kind, path, sha256) for path, sha256, _ in merge.files]
+                parts = [part for path, sha256, _ in merge.files for part in self._read(merge.kind, path, sha256)]
                 stored = self._write(transaction, facts, merge, parts, batch)
             except OSError as error:
                 raise failures.of_disk(error, f"{folder}/{merge.kind}") from None
@@ -83,18 +83,19 @@ class Compactor:
             bytes=stored.bytes,
         )
 
-    def _read(self, kind: FileKind, path: str, sha256: str) -> pa.Table:
+    def _read(self, kind: FileKind, path: str, sha256: str) -> list[pa.RecordBatch]:
         """The rows of a file whose sum is right: what is damaged is not to become part of a file with a right sum."""
         content = files.existing(self._store.root, path).read_bytes()
         if hashlib.sha256(content).hexdigest() != sha256:
             raise FileMissing(f"the file {path} is not as it was written: it is damaged", path=path)
         source = pa.BufferReader(content)
-        if kind is FileKind.INDEX:
-            return pa.ipc.open_file(source).read_all()
-        return pq.ParquetFile(source).read()
+        index = kind is FileKind.INDEX
+        rows: pa.Table = pa.ipc.open_file(source).read_all() if index else pq.ParquetFile(source).read()
+        found: list[pa.RecordBatch] = rows.to_batches()
+        return found
 
     def _write(
-        self, transaction: int, facts: TableFacts, merge: Merge, parts: Sequence[pa.Table], batch: Batch
+        self, transaction: int, facts: TableFacts, merge: Merge, parts: Sequence[pa.RecordBatch], batch: Batch
     ) -> StoredFile:
         root, spec = self._store.root, facts.spec
         if merge.kind is FileKind.INDEX:
@@ -104,7 +105,16 @@ class Compactor:
             )
         schema = stored_schema(spec, merge.kind)
         key = spec.keys[0] if spec.keys else spec.key
-        rows = [part.cast(schema) for part in parts]
         return write_chunk(
-            root, facts.database, spec.name, merge.unit, merge.number, merge.kind, transaction, rows, schema, key, batch
+            root,
+            facts.database,
+            spec.name,
+            merge.unit,
+            merge.number,
+            merge.kind,
+            transaction,
+            parts,
+            schema,
+            key,
+            batch,
         )

@@ -42,9 +42,9 @@ _SUFFIXES = {".csv": Format.CSV, ".tsv": Format.CSV, ".txt": Format.CSV, ".fits"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A batch of rows ready to be sent; of a replicated table the rows are not cut."""
+    """A batch of rows ready to be sent; those of a replicated table are not cut."""
 
-    cut: Cut
+    cut: Cut | pa.Table
     dropped: int = 0
 
 
@@ -119,19 +119,20 @@ class Contributor:
     def _send(self, piece: Piece) -> None:
         if self._cancelled.is_set():
             raise QueryKilled("the contribution was cancelled")
-        if self._facts.spec.kind is TableKind.REPLICATED:
-            self._routes.send_whole(piece.cut.main)
+        cut = piece.cut
+        if isinstance(cut, pa.Table):
+            self._routes.send_whole(cut)
             return
-        self._routes.send(FileKind.MAIN, piece.cut.main)
-        if piece.cut.overlap is not None:
-            self._routes.send(FileKind.OVERLAP, piece.cut.overlap)
-        if piece.cut.index is not None:
-            self._routes.send(FileKind.INDEX, piece.cut.index)
+        self._routes.send(FileKind.MAIN, cut.main)
+        if cut.overlap is not None:
+            self._routes.send(FileKind.OVERLAP, cut.overlap)
+        if cut.index is not None:
+            self._routes.send(FileKind.INDEX, cut.index)
 
     def _cutter(self, parts: ExitStack) -> Cutter:
         kind = self._facts.spec.kind
         if kind is TableKind.REPLICATED:
-            return lambda rows, _origin: Piece(Cut(rows))
+            return lambda rows, _origin: Piece(rows)
         sphere = _partitioning(self._facts)
         if kind is TableKind.DIRECTOR:
             director = _director(self._facts, sphere)
@@ -158,12 +159,13 @@ class Contributor:
 
 def _progress(state: ContributionState, rows: int, done: int, piece: Piece) -> ContributionState:
     metrics.LOADED_ROWS.inc(rows)
+    margin = piece.cut.margin if isinstance(piece.cut, Cut) else 0.0
     return state.model_copy(
         update={
             "rows": state.rows + rows - piece.dropped,
             "bytes": done,
             "dropped": state.dropped + piece.dropped,
-            "margin": max(state.margin, piece.cut.margin),
+            "margin": max(state.margin, margin),
         }
     )
 

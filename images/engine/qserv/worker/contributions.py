@@ -17,6 +17,7 @@ from qserv.catalog.flight import failure_of
 from qserv.catalog.messages import Contribute, ContributionKey, ContributionState, LookupHeader
 from qserv.catalog.rest import Controller
 from qserv.storage.sources import part_of
+from qserv.worker import heaps
 from qserv.worker.allowed import refuse_foreign
 from qserv.worker.contribute import Contributor
 from qserv.worker.peers import Peers
@@ -130,7 +131,8 @@ class Contributions:
         def report(state: ContributionState) -> None:
             task.state = state
 
-        with logs.bound(transaction=wish.transaction, contribution=wish.contribution, attempt=wish.attempt):
+        bound = logs.bound(transaction=wish.transaction, contribution=wish.contribution, attempt=wish.attempt)
+        with bound, heaps.given_back():
             routes = Routes(wish, self._own, self._staging, self._peers, self._controller.units)
             try:
                 contributor = Contributor(

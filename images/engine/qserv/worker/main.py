@@ -7,6 +7,7 @@ from types import FrameType
 
 from qserv.catalog import logs
 from qserv.catalog.settings import WorkerSettings
+from qserv.worker import heaps
 from qserv.worker.worker import Worker
 
 
@@ -20,6 +21,7 @@ def run(settings: WorkerSettings) -> None:
     WrongCluster
         Where the data folder belongs to another cluster.
     """
+    heaps.share()
     logs.configure("worker", settings.log_level)
     worker = Worker(settings)
 

@@ -15,8 +15,6 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from qserv.catalog import logs
 from qserv.catalog.errors import Unavailable
 from qserv.catalog.messages import Prepare, Prepared, StagedUnit, TableFacts
@@ -27,9 +25,9 @@ from qserv.storage.files import StoredFile, folder_of
 from qserv.storage.index import write_index
 from qserv.storage.publishing import Batch
 from qserv.storage.schema import stored_schema
-from qserv.worker import failures
+from qserv.worker import failures, heaps
 from qserv.worker.declared import with_declared
-from qserv.worker.staging import WHOLE, Staged, Staging
+from qserv.worker.staging import WHOLE, Staged, StagedRows, Staging
 from qserv.worker.store import Store
 
 THREADS = 4
@@ -39,7 +37,10 @@ _BUNDLE = 64
 """Files that are synced together."""
 
 _COPIES = 3
-"""Of a unit's rows, while they are sorted and encoded."""
+"""Of rows while they are sorted and encoded."""
+
+_SLABS = 32
+"""Into how many slabs the memory is cut, each of which is sorted and encoded at a time."""
 
 log = logs.get(__name__)
 
@@ -88,6 +89,7 @@ class Preparer:
         self._staging = staging
         self._store = store
         self._budget = Budget(memory)
+        self._slab = max(1, memory // _SLABS)
         self._lock = threading.Lock()
         self._running: dict[tuple[int, tuple[tuple[int, int], ...]], Future[Prepared]] = {}
         self._stopping = threading.Event()
@@ -112,7 +114,8 @@ class Preparer:
         if not mine:
             return future.result()
         try:
-            prepared = self._write(wish)
+            with heaps.given_back():
+                prepared = self._write(wish)
             future.set_result(prepared)
             return prepared
         except BaseException as error:
@@ -164,15 +167,17 @@ class Preparer:
             if main is not None and main.units:
                 yield _Job(facts, FileKind.MAIN, UnitKind.FULL, facts.id, main, WHOLE)
             return
+        director = facts.spec.kind is TableKind.DIRECTOR
+        overlap = staged(FileKind.OVERLAP) if director else None
         main_units = main.units if main is not None else frozenset()
-        for number in sorted(main_units):
-            yield _Job(facts, FileKind.MAIN, UnitKind.CHUNK, number, main, number)
-        if facts.spec.kind is not TableKind.DIRECTOR:
+        # A chunk's two files come together: their folder is synced once.
+        for number in sorted(main_units | overlap.units if overlap is not None else main_units):
+            if number in main_units:
+                yield _Job(facts, FileKind.MAIN, UnitKind.CHUNK, number, main, number)
+            if director:
+                yield _Job(facts, FileKind.OVERLAP, UnitKind.CHUNK, number, overlap, number)
+        if not director:
             return
-        overlap = staged(FileKind.OVERLAP)
-        overlap_units = overlap.units if overlap is not None else frozenset()
-        for number in sorted(main_units | overlap_units):
-            yield _Job(facts, FileKind.OVERLAP, UnitKind.CHUNK, number, overlap, number)
         index = staged(FileKind.INDEX)
         for number in sorted(index.units) if index is not None else ():
             yield _Job(facts, FileKind.INDEX, UnitKind.INDEX, number, index, number)
@@ -186,14 +191,13 @@ class Preparer:
     def _do(self, wish: Prepare, job: _Job, batch: Batch) -> StagedUnit:
         if self._stopping.is_set():
             raise Unavailable("the worker is shutting down")
-        parts = job.staged.rows(job.run) if job.staged is not None else []
-        write = self._index_writer if job.kind is FileKind.INDEX else self._chunk_writer
+        rows = job.staged.rows(job.run) if job.staged is not None else StagedRows([], 0, 0)
         folder = folder_of(job.facts.database, job.facts.spec.name, job.unit, job.number)
-        with self._budget.hold(_COPIES * sum(part.nbytes for part in parts)):
-            try:
-                stored = write(wish, job, parts, batch)
-            except OSError as error:
-                raise failures.of_disk(error, f"{folder}/{job.kind}") from None
+        write = self._write_index if job.kind is FileKind.INDEX else self._write_chunk
+        try:
+            stored = write(wish, job, rows, batch)
+        except OSError as error:
+            raise failures.of_disk(error, f"{folder}/{job.kind}") from None
         return StagedUnit(
             table=job.facts.id,
             kind=job.kind,
@@ -201,38 +205,41 @@ class Preparer:
             number=job.number,
             path=stored.path,
             sha256=stored.sha256,
-            rows=sum(part.num_rows for part in parts),
+            rows=rows.count,
             bytes=stored.bytes,
         )
 
-    def _chunk_writer(self, wish: Prepare, job: _Job, parts: list[pa.Table], batch: Batch) -> StoredFile:
+    def _write_chunk(self, wish: Prepare, job: _Job, rows: StagedRows, batch: Batch) -> StoredFile:
         spec = job.facts.spec
-        return write_chunk(
-            self._store.root,
-            job.facts.database,
-            spec.name,
-            job.unit,
-            job.number,
-            job.kind,
-            wish.transaction,
-            parts,
-            stored_schema(spec, job.kind),
-            spec.keys[0] if spec.keys else spec.key,
-            batch,
-        )
+        with self._budget.hold(_COPIES * min(rows.bytes, self._slab)):
+            return write_chunk(
+                self._store.root,
+                job.facts.database,
+                spec.name,
+                job.unit,
+                job.number,
+                job.kind,
+                wish.transaction,
+                rows.batches,
+                stored_schema(spec, job.kind),
+                spec.keys[0] if spec.keys else spec.key,
+                batch,
+                slab_rows=self._slab * rows.count // max(1, rows.bytes),
+            )
 
-    def _index_writer(self, wish: Prepare, job: _Job, parts: list[pa.Table], batch: Batch) -> StoredFile:
-        return write_index(
-            self._store.root,
-            job.facts.database,
-            job.facts.spec.name,
-            job.number,
-            wish.transaction,
-            parts,
-            unique=job.facts.spec.unique,
-            existing=self._existing(wish, job) if job.facts.spec.unique else (),
-            batch=batch,
-        )
+    def _write_index(self, wish: Prepare, job: _Job, rows: StagedRows, batch: Batch) -> StoredFile:
+        with self._budget.hold(_COPIES * rows.bytes):
+            return write_index(
+                self._store.root,
+                job.facts.database,
+                job.facts.spec.name,
+                job.number,
+                wish.transaction,
+                rows.batches,
+                unique=job.facts.spec.unique,
+                existing=self._existing(wish, job) if job.facts.spec.unique else (),
+                batch=batch,
+            )
 
     def _existing(self, wish: Prepare, job: _Job) -> list[Path]:
         """The partition's committed files. A name without folders is one of the partition's own folder."""

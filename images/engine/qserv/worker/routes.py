@@ -12,13 +12,11 @@ import pyarrow as pa
 from qserv.catalog.errors import Unavailable
 from qserv.catalog.flight import StageWriter
 from qserv.catalog.messages import Contribute, StagePut
-from qserv.catalog.model import CHUNK_COLUMN, HOST_COLUMN, FileKind
+from qserv.catalog.model import FileKind
 from qserv.catalog.resources import UnitsAnswer
-from qserv.storage.blocks import PARTITION_COLUMN
+from qserv.storage.blocks import Block
 from qserv.worker.peers import Peers
 from qserv.worker.staging import UNCUT, Staging
-
-_UNIT_COLUMN = {FileKind.MAIN: CHUNK_COLUMN, FileKind.OVERLAP: HOST_COLUMN, FileKind.INDEX: PARTITION_COLUMN}
 
 SLICE_BYTES = 8 << 20
 """About how many bytes go in one message."""
@@ -55,21 +53,18 @@ class Routes:
         """The names of the workers that got rows."""
         return tuple(sorted(self._used))
 
-    def send(self, kind: FileKind, block: pa.Table) -> None:
-        """Send a block that is sorted by the column of its units."""
-        if block.num_rows == 0:
+    def send(self, kind: FileKind, block: Block) -> None:
+        """Send a block's rows, each worker its own, sorted by unit."""
+        if block.unit.size == 0:
             return
-        block = block.combine_chunks()
-        units = block.column(_UNIT_COLUMN[kind]).to_numpy()
+        order = block.order()
+        units = block.unit[order]
         starts = np.concatenate([[0], np.flatnonzero(units[1:] != units[:-1]) + 1])
-        names = self._primaries_of(kind, units[starts].tolist())
-        if len(set(names)) == 1:
-            self._put(names[0], kind, block)
-            return
         lengths = np.diff(np.append(starts, units.size))
+        names = self._primaries_of(kind, units[starts].tolist())
         for name in sorted(set(names)):
             mine = np.array([found == name for found in names])
-            self._put(name, kind, block.take(pa.array(_rows(starts[mine], lengths[mine]))))
+            self._put(name, kind, block.take(order[_rows(starts[mine], lengths[mine])]))
 
     def send_whole(self, block: pa.Table) -> None:
         """Send rows of a replicated table."""

@@ -1,8 +1,9 @@
 """Rows of transactions that are not committed yet, as they come from the workers that read the input files.
 
-Each (transaction, table, kind) has a log: Arrow record batches one after another, uncompressed, with an index in memory
-that says which rows of which batch belong to which unit. Staged rows are read back through the page cache, mapped, unit
-by unit. They do not survive the process, and need not: the controller has the input files read anew.
+Each (transaction, table, kind) has a log: Arrow record batches one after another, uncompressed, and beside it a file
+that says which rows of which batch belong to which unit (:mod:`qserv.worker.runs`). Staged rows are read back through
+the page cache, mapped, unit by unit. They do not survive the process, and need not: the controller has the input files
+read anew.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import shutil
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +27,8 @@ from qserv.catalog.messages import StagePut
 from qserv.catalog.model import CHUNK_COLUMN, HOST_COLUMN, FileKind
 from qserv.storage.blocks import PARTITION_COLUMN
 from qserv.worker import failures, metrics
+from qserv.worker.runs import RUN, SortedRuns, runs_of_batch
 
-Ints = npt.NDArray[np.int64]
 LogKey = tuple[int, str, str, FileKind]
 
 _UNIT_COLUMN = {FileKind.MAIN: CHUNK_COLUMN, FileKind.OVERLAP: HOST_COLUMN, FileKind.INDEX: PARTITION_COLUMN}
@@ -36,93 +39,88 @@ UNCUT = b"qserv.uncut"
 WHOLE = -1
 """The unit of rows that are not cut: those of a replicated table."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """A batch in the log, and its runs of rows of one unit."""
-
-    contribution: int
-    attempt: int
-    offset: int
-    size: int
-    units: Ints
-    firsts: Ints
-    counts: Ints
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    block: _Block
-    first: int
-    count: int
+_OPENED = 4096
+"""Batches of a log that are kept open while its rows are written."""
 
 
 class Staged:
-    """The rows of one log that are to be committed. Mapped: holding it holds no memory but the index."""
+    """The rows of one log that are to be committed. Mapped: holding it holds one number for each unit, and no rows."""
 
-    def __init__(self, path: Path, schema: pa.Schema, blocks: list[_Block]) -> None:
-        self._schema = schema
-        self._mapped = pa.memory_map(str(path), "r").read_buffer()
-        self._runs: dict[int, list[_Run]] = {}
-        self._opened: dict[int, pa.RecordBatch] = {}
-        for block in blocks:
-            for unit, first, count in zip(
-                block.units.tolist(), block.firsts.tolist(), block.counts.tolist(), strict=True
-            ):
-                self._runs.setdefault(unit, []).append(_Run(block, first, count))
+    def __init__(self, path: Path, schema: pa.Schema, runs: SortedRuns) -> None:
+        mapped = pa.memory_map(str(path), "r").read_buffer()
+        self.schema = schema
+        self._runs = runs
+        # Many units have rows in each batch: it is opened once, which costs some kilobytes.
+        self._opened = lru_cache(_OPENED)(partial(_batch_at, mapped, schema))
 
     @property
     def units(self) -> frozenset[int]:
-        return frozenset(self._runs)
+        return frozenset(self._runs.units.tolist())
 
-    def rows(self, unit: int) -> list[pa.Table]:
+    def rows(self, unit: int) -> StagedRows:
         """The rows of a unit, in the order of the contributions and as each came; perhaps none."""
-        runs = sorted(self._runs.get(unit, []), key=lambda run: (run.block.contribution, run.block.offset))
-        return [pa.Table.from_batches([self._read(run.block).slice(run.first, run.count)]) for run in runs]
+        runs = self._runs.of(unit)
+        batches = [
+            self._opened(offset, size).slice(first, count)
+            for offset, size, first, count in runs[["offset", "size", "first", "count"]].tolist()
+        ]
+        size = int((runs["size"] * (runs["count"] / runs["rows"])).sum())
+        return StagedRows(batches, int(runs["count"].sum()), size)
 
-    def _read(self, block: _Block) -> pa.RecordBatch:
-        # Many units have rows in each batch: it is opened once, which holds no memory either.
-        found = self._opened.get(block.offset)
-        if found is None:
-            found = pa.ipc.read_record_batch(self._mapped.slice(block.offset, block.size), self._schema)
-            self._opened[block.offset] = found
-        return found
+
+@dataclass(frozen=True, slots=True)
+class StagedRows:
+    """Rows of one unit, mapped; how many, and about how many bytes."""
+
+    batches: list[pa.RecordBatch]
+    count: int
+    bytes: int
+
+
+def _batch_at(mapped: pa.Buffer, schema: pa.Schema, offset: int, size: int) -> pa.RecordBatch:
+    return pa.ipc.read_record_batch(mapped.slice(offset, size), schema)
 
 
 class _Log:
-    """One log, appended to by several contributions at a time."""
+    """One log, appended to by several contributions at a time, with the file of its runs beside it."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.schema = schema
         self._path = path
+        self._runs_path = path.with_name(f"{path.name}.runs")
         self._lock = threading.Lock()
         self._file = path.open("xb", buffering=0)
+        self._runs_file = self._runs_path.open("xb", buffering=0)
         self._end = 0
-        self._blocks: list[_Block] = []
+        self._runs = 0
 
     def append(self, put: StagePut, batch: pa.RecordBatch) -> None:
-        units, firsts, counts = _runs(batch, put.kind)
+        runs = runs_of_batch(_units(batch, put.kind))
         message = memoryview(batch.serialize())
+        runs["contribution"], runs["attempt"], runs["size"] = put.contribution, put.attempt, message.nbytes
         with self._lock:
-            offset = self._end
+            runs["offset"] = self._end
             try:
-                written = 0
-                while written < message.nbytes:
-                    written += os.pwrite(self._file.fileno(), message[written:], offset + written)
+                _write(self._file, message, self._end)
+                _write(self._runs_file, memoryview(runs.tobytes()), self._runs * RUN.itemsize)
             except OSError as error:
                 raise failures.of_disk(error, f"staging rows of {put.database}.{put.table}") from None
             # Readers map the log: a batch begins where an Arrow buffer may.
-            self._end = offset + -(-message.nbytes // 64) * 64
-            self._blocks.append(_Block(put.contribution, put.attempt, offset, message.nbytes, units, firsts, counts))
+            self._end += -(-message.nbytes // 64) * 64
+            self._runs += runs.size
 
     def staged(self, contributions: Collection[tuple[int, int]]) -> Staged:
         with self._lock:
-            blocks = [block for block in self._blocks if (block.contribution, block.attempt) in contributions]
-        return Staged(self._path, self.schema, blocks)
+            runs = self._runs
+        try:
+            return Staged(self._path, self.schema, SortedRuns(self._runs_path, runs, contributions))
+        except OSError as error:
+            raise failures.of_disk(error, f"what is staged in {self._path.name}") from None
 
     def close(self) -> None:
         with self._lock:
             self._file.close()
+            self._runs_file.close()
 
 
 class Staging:
@@ -209,13 +207,18 @@ class Staging:
         return log
 
 
-def _runs(batch: pa.RecordBatch, kind: FileKind) -> tuple[Ints, Ints, Ints]:
-    """Unit, first row and number of rows of each run of one unit."""
+def _units(batch: pa.RecordBatch, kind: FileKind) -> npt.NDArray[np.int32]:
+    """The unit of each row."""
     if (batch.schema.metadata or {}).get(UNCUT) is not None:
-        return np.array([WHOLE]), np.array([0]), np.array([batch.num_rows])
+        return np.full(batch.num_rows, WHOLE, np.int32)
     place = batch.schema.get_field_index(_UNIT_COLUMN[kind])
     if place < 0:
         raise DataError(f"staged {kind} rows need the column {_UNIT_COLUMN[kind]!r}")
-    units = batch.column(place).to_numpy().astype(np.int64)
-    starts = np.concatenate([[0], np.flatnonzero(units[1:] != units[:-1]) + 1])
-    return units[starts], starts, np.diff(np.append(starts, units.size))
+    units: npt.NDArray[np.int32] = batch.column(place).to_numpy()
+    return units
+
+
+def _write(file: FileIO, content: memoryview, offset: int) -> None:
+    written = 0
+    while written < content.nbytes:
+        written += os.pwrite(file.fileno(), content[written:], offset + written)

@@ -20,7 +20,7 @@ from qserv.catalog.flight import WorkerClient
 from qserv.catalog.messages import Fetch, Inventory, Verified, Verify
 from qserv.storage import files
 from qserv.storage.publishing import Batch
-from qserv.worker import failures, metrics
+from qserv.worker import failures, heaps, metrics
 from qserv.worker.store import Store
 
 BLOCK = 1 << 20
@@ -142,8 +142,9 @@ class Copier:
         source = self._client(wish.source)
         copies = [self._pool.submit(self._bring, source, part, pace) for part in _parts(wish.files)]
         try:
-            for copy in copies:
-                copy.result()
+            with heaps.given_back():
+                for copy in copies:
+                    copy.result()
         except futures.CancelledError:
             raise Unavailable("the worker is shutting down") from None
         finally:

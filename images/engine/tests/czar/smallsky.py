@@ -35,7 +35,7 @@ from qserv.catalog.spec import FamilySpec, TableSpec
 from qserv.catalog.trust import Trust
 from qserv.czar.main import Ports, serving
 from qserv.sky.chunker import partitioning
-from qserv.storage.blocks import PARTITION_COLUMN, Director, cut_director, slices
+from qserv.storage.blocks import PARTITION_COLUMN, Block, Director, cut_director, slices
 from qserv.storage.chunkfile import write_chunk
 from qserv.storage.files import StoredFile
 from qserv.storage.index import write_index
@@ -202,8 +202,8 @@ def load_director(loader: Loader, table: tables.TableRow, rows: pa.Table) -> Non
     cut = cut_director(rows.cast(pa.schema(list(stored_schema(spec))[: rows.num_columns])), director)
     assert cut.overlap is not None
     assert cut.index is not None
-    main = {number: cut.main.slice(start, count) for number, start, count in slices(cut.main, "chunkId")}
-    overlap = {number: cut.overlap.slice(start, count) for number, start, count in slices(cut.overlap, "hostChunkId")}
+    main = _by_unit(cut.main, "chunkId")
+    overlap = _by_unit(cut.overlap, "hostChunkId")
     for number in sorted({*main, *overlap}):
         files: list[tuple[FileKind, int, Callable[[Path], StoredFile]]] = []
         for kind, parts in ((FileKind.MAIN, main), (FileKind.OVERLAP, overlap)):
@@ -212,20 +212,28 @@ def load_director(loader: Loader, table: tables.TableRow, rows: pa.Table) -> Non
             found = [parts[number]] if number in parts else []
             files.append((kind, sum(part.num_rows for part in found), _writer(table, number, kind, found)))
         loader.unit(table, UnitKind.CHUNK, number, files)
-    for number, start, count in slices(cut.index, PARTITION_COLUMN):
-        part = cut.index.slice(start, count)
-        loader.unit(table, UnitKind.INDEX, number, [(FileKind.INDEX, count, _index_writer(table, number, part))])
+    for number, part in _by_unit(cut.index, PARTITION_COLUMN).items():
+        files = [(FileKind.INDEX, part.num_rows, _index_writer(table, number, part))]
+        loader.unit(table, UnitKind.INDEX, number, files)
+
+
+def _by_unit(block: Block, column: str) -> dict[int, pa.Table]:
+    rows = block.take(block.order())
+    return {number: rows.slice(start, count) for number, start, count in slices(rows, column)}
 
 
 def _writer(table: tables.TableRow, number: int, kind: FileKind, parts: list[pa.Table]) -> Callable[[Path], StoredFile]:
     name, spec = table.database.name, table.spec
+    batches = [batch for part in parts for batch in part.to_batches()]
     return lambda root: write_chunk(
-        root, name, spec.name, UnitKind.CHUNK, number, kind, 1, parts, stored_schema(spec, kind), spec.key
+        root, name, spec.name, UnitKind.CHUNK, number, kind, 1, batches, stored_schema(spec, kind), spec.key
     )
 
 
 def _index_writer(table: tables.TableRow, number: int, part: pa.Table) -> Callable[[Path], StoredFile]:
-    return lambda root: write_index(root, table.database.name, table.spec.name, number, 1, [part], unique=True)
+    return lambda root: write_index(
+        root, table.database.name, table.spec.name, number, 1, part.to_batches(), unique=True
+    )
 
 
 def load_full(loader: Loader, table: tables.TableRow, rows: pa.Table) -> None:
@@ -235,7 +243,16 @@ def load_full(loader: Loader, table: tables.TableRow, rows: pa.Table) -> None:
     def write(root: Path) -> StoredFile:
         name = table.database.name
         return write_chunk(
-            root, name, spec.name, UnitKind.FULL, table.id, FileKind.MAIN, 1, [rows.cast(wanted)], wanted, None
+            root,
+            name,
+            spec.name,
+            UnitKind.FULL,
+            table.id,
+            FileKind.MAIN,
+            1,
+            rows.cast(wanted).to_batches(),
+            wanted,
+            None,
         )
 
     loader.unit(table, UnitKind.FULL, table.id, [(FileKind.MAIN, rows.num_rows, write)])

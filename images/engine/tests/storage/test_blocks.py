@@ -16,6 +16,7 @@ from qserv.sky.chunker import partitioning
 from qserv.sky.overlap import distance_to_chunks
 from qserv.storage.blocks import (
     PARTITION_COLUMN,
+    Block,
     Director,
     cut_director,
     cut_placed,
@@ -43,38 +44,43 @@ def director_rows(count: int = 3000, seed: int = 5) -> pa.Table:
     )
 
 
+def moved(block: Block | None) -> pa.Table:
+    """A block's rows, sorted by unit."""
+    assert block is not None
+    return block.take(block.order())
+
+
 def test_a_directors_rows_are_cut_into_main_overlap_and_index() -> None:
     rows = director_rows()
     cut = cut_director(rows, DIRECTOR)
-    assert cut.main.column_names == ["objectId", "ra", "decl", "name", "chunkId", "subChunkId"]
-    assert cut.overlap is not None
-    assert cut.overlap.column_names == [*cut.main.column_names, "hostChunkId"]
+    main, overlap, index = (moved(block) for block in (cut.main, cut.overlap, cut.index))
+    assert main.column_names == ["objectId", "ra", "decl", "name", "chunkId", "subChunkId"]
+    assert overlap.column_names == [*main.column_names, "hostChunkId"]
 
     chunk, subchunk = SKY.locate(rows["ra"].to_numpy(), rows["decl"].to_numpy())
     expected = dict(zip(rows["objectId"].to_pylist(), zip(chunk.tolist(), subchunk.tolist(), strict=True), strict=True))
-    places = zip(cut.main["chunkId"].to_pylist(), cut.main["subChunkId"].to_pylist(), strict=True)
-    assert dict(zip(cut.main["objectId"].to_pylist(), places, strict=True)) == expected
-    assert (np.diff(cut.main["chunkId"].to_numpy()) >= 0).all()
+    places = zip(main["chunkId"].to_pylist(), main["subChunkId"].to_pylist(), strict=True)
+    assert dict(zip(main["objectId"].to_pylist(), places, strict=True)) == expected
+    assert (np.diff(main["chunkId"].to_numpy()) >= 0).all()
 
-    host = cut.overlap["hostChunkId"].to_numpy()
+    host = overlap["hostChunkId"].to_numpy()
     assert (np.diff(host) >= 0).all()
-    assert (host != cut.overlap["chunkId"].to_numpy()).all()
-    apart = distance_to_chunks(SKY, cut.overlap["ra"].to_numpy(), cut.overlap["decl"].to_numpy(), host)
+    assert (host != overlap["chunkId"].to_numpy()).all()
+    apart = distance_to_chunks(SKY, overlap["ra"].to_numpy(), overlap["decl"].to_numpy(), host)
     assert apart.max() <= 0.2 + 2e-9
     assert apart.min() >= 0.0
 
-    assert cut.index is not None
-    keys = cut.index["key"].to_numpy()
+    keys = index["key"].to_numpy()
     assert sorted(keys.tolist()) == sorted(rows["objectId"].to_pylist())
-    assert (cut.index[PARTITION_COLUMN].to_numpy() == partition_of(keys, 7)).all()
-    found = zip(cut.index["chunkId"].to_pylist(), cut.index["subChunkId"].to_pylist(), strict=True)
+    assert (index[PARTITION_COLUMN].to_numpy() == partition_of(keys, 7)).all()
+    found = zip(index["chunkId"].to_pylist(), index["subChunkId"].to_pylist(), strict=True)
     assert dict(zip(keys.tolist(), found, strict=True)) == expected
 
 
 def test_names_are_found_in_any_case() -> None:
     exact = cut_director(director_rows(), DIRECTOR)
     other = cut_director(director_rows(), Director(SKY, 0.2, "OBJECTID", ("RA", "Decl"), 7))
-    assert other.main.equals(exact.main)
+    assert moved(other.main).equals(moved(exact.main))
     with pytest.raises(SpecError, match="no column 'dec' among objectId, ra, decl"):
         cut_director(director_rows(), Director(SKY, 0.2, "objectId", ("ra", "dec"), 7))
 
@@ -93,9 +99,7 @@ def test_the_order_of_units_is_stable(distinct: int) -> None:
 
 def test_no_rows_are_cut_into_none() -> None:
     cut = cut_director(director_rows().slice(0, 0), DIRECTOR)
-    assert cut.overlap is not None
-    assert cut.index is not None
-    assert cut.main.num_rows == cut.overlap.num_rows == cut.index.num_rows == 0
+    assert [moved(block).num_rows for block in (cut.main, cut.overlap, cut.index)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -133,21 +137,21 @@ def test_placed_rows_tell_how_far_they_lie_outside() -> None:
     end = float(SKY.boxes(chunk[:1]).lon_high[0])
     assert cut.margin == pytest.approx(10.5 - end, rel=1e-2)
     assert cut.overlap is None
-    assert cut.main["id"].to_pylist() == [1, 2, 3]
+    assert moved(cut.main)["id"].to_pylist() == [1, 2, 3]
     assert cut_placed(rows, chunk, subchunk, SKY).margin == 0.0
 
 
 def test_chunk_files_are_sorted_and_hold_all_rows(tmp_path: Path) -> None:
-    cut = cut_director(director_rows(), DIRECTOR)
+    main = moved(cut_director(director_rows(), DIRECTOR).main)
     seen = 0
-    for unit, first, count in slices(cut.main, "chunkId"):
-        part = cut.main.slice(first, count)
-        halves = [part.slice(0, count // 2), part.slice(count // 2)]
+    for unit, first, count in slices(main, "chunkId"):
+        part = main.slice(first, count)
+        halves = part.to_batches(max_chunksize=max(1, count // 2))
         stored = write_chunk(
-            tmp_path, "sky", "Object", UnitKind.CHUNK, unit, FileKind.MAIN, 3, halves, cut.main.schema, "ObjectID"
+            tmp_path, "sky", "Object", UnitKind.CHUNK, unit, FileKind.MAIN, 3, halves, main.schema, "ObjectID"
         )
         rows = pq.read_table(tmp_path / stored.path, partitioning=None)
-        assert rows.schema.equals(cut.main.schema)
+        assert rows.schema.equals(main.schema)
         order = list(zip(rows["subChunkId"].to_pylist(), rows["objectId"].to_pylist(), strict=True))
         assert order == sorted(order)
         assert set(rows["objectId"].to_pylist()) == set(part["objectId"].to_pylist())
@@ -155,8 +159,41 @@ def test_chunk_files_are_sorted_and_hold_all_rows(tmp_path: Path) -> None:
     assert seen == 3000
 
 
+@pytest.mark.parametrize("unit", [UnitKind.CHUNK, UnitKind.FULL])
+def test_a_chunk_of_many_slabs_is_the_same_as_one(tmp_path: Path, unit: UnitKind) -> None:
+    rng = np.random.default_rng(3)
+    count = 5000
+    rows = pa.table(
+        {
+            "objectId": rng.integers(0, 300, count),  # as a child's: many rows have one key, and stay in turn
+            "number": np.arange(count),
+            "subChunkId": pa.array(np.minimum(rng.integers(0, 40, count), 20), pa.int32()),
+        }
+    )
+    parts = rows.to_batches(max_chunksize=77)
+    found = {}
+    for slab_rows in (None, 400, 1):
+        stored = write_chunk(
+            tmp_path, "s", "O", unit, 1, FileKind.MAIN, 1, parts, rows.schema, "objectId", slab_rows=slab_rows
+        )
+        file = pq.ParquetFile(tmp_path / stored.path)
+        found[slab_rows] = file.read()
+        # sub-chunk 20 has about half of the rows, and is never divided
+        groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+        assert (
+            len(groups)
+            == {None: 1, 400: 13 if unit is UnitKind.FULL else 8, 1: count if unit is UnitKind.FULL else 21}[slab_rows]
+        )
+    expected = (
+        rows
+        if unit is UnitKind.FULL
+        else rows.sort_by([(name, "ascending") for name in ("subChunkId", "objectId", "number")])
+    )
+    assert all(table.equals(expected) for table in found.values())
+
+
 def test_a_chunk_without_rows_is_a_file_of_none(tmp_path: Path) -> None:
-    schema = cut_director(director_rows(), DIRECTOR).main.schema
+    schema = cut_director(director_rows(), DIRECTOR).main.rows.schema
     stored = write_chunk(tmp_path, "sky", "Object", UnitKind.CHUNK, 1, FileKind.OVERLAP, 3, [], schema, "objectId")
     assert pq.read_table(tmp_path / stored.path, partitioning=None).num_rows == 0
     write_empty(tmp_path / "empty.parquet", schema)
@@ -169,10 +206,12 @@ def test_the_layout_is_the_measured_one(tmp_path: Path) -> None:
         {"id": np.arange(100_000), "flux": np.random.default_rng(1).random(100_000), "band": ["r"] * 100_000}
     )
     chunk = np.full(100_000, 7, np.int32)
-    rows = cut_placed(rows, chunk, chunk, SKY).main
+    rows = cut_placed(rows, chunk, chunk, SKY).main.rows
     seen = {}
     for kind in (FileKind.MAIN, FileKind.OVERLAP):
-        stored = write_chunk(tmp_path, "sky", "Object", UnitKind.CHUNK, 7, kind, 1, [rows], rows.schema, "id")
+        stored = write_chunk(
+            tmp_path, "sky", "Object", UnitKind.CHUNK, 7, kind, 1, rows.to_batches(), rows.schema, "id"
+        )
         path = str(tmp_path / stored.path)
         seen[kind] = duckdb.sql(
             "SELECT path_in_schema, compression, count(*), bool_and(stats_min_value IS NOT NULL), "

@@ -29,7 +29,7 @@ def part(keys: list[int], kind: pa.DataType | None = None) -> pa.Table:
 
 
 def write(root: Path, keys: list[int], *, unique: bool = True, existing: tuple[Path, ...] = (), kind=None) -> Path:  # type: ignore[no-untyped-def]
-    halves = [part(keys, kind).slice(0, len(keys) // 2), part(keys, kind).slice(len(keys) // 2)]
+    halves = part(keys, kind).to_batches(max_chunksize=max(1, len(keys) // 2))
     stored = write_index(root, "sky", "Object", 0, len(existing) + 1, halves, unique=unique, existing=existing)
     return root / stored.path
 

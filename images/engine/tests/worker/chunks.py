@@ -38,7 +38,16 @@ def write_chunks(root: Path, chunks: Sequence[int], count: int, table: str = "Ob
     """Files of ``sky.<table>`` with ``count`` rows a chunk, written as a transaction writes them."""
     return {
         chunk: write_chunk(
-            root, "sky", table, UnitKind.CHUNK, chunk, FileKind.MAIN, 1, [chunk_rows(chunk, count)], CHUNK_SCHEMA, "id"
+            root,
+            "sky",
+            table,
+            UnitKind.CHUNK,
+            chunk,
+            FileKind.MAIN,
+            1,
+            chunk_rows(chunk, count).to_batches(),
+            CHUNK_SCHEMA,
+            "id",
         )
         for chunk in chunks
     }

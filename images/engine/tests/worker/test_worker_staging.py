@@ -72,8 +72,9 @@ def stage(
             attempt=attempt,
         )
         assert block is not None
-        writer = client.put(put, block.schema)
-        for batch in block.combine_chunks().to_batches(max_chunksize=64):
+        rows = block.take(block.order()).combine_chunks()
+        writer = client.put(put, rows.schema)
+        for batch in rows.to_batches(max_chunksize=64):
             writer.write(batch)
         writer.close()
 
