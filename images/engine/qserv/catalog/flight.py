@@ -19,6 +19,7 @@ from pyarrow import flight
 
 from qserv.catalog.errors import QservError, QueryKilled, Unauthenticated, Unavailable, WorkerFailed, from_code
 from qserv.catalog.messages import BatchDone, Cancel, Failure, FileTask, LookupHeader, Message, QueryTask, StagePut
+from qserv.catalog.threads import run_apart
 from qserv.catalog.trust import Trust
 
 KEEP_ALIVE = 2.0
@@ -336,8 +337,8 @@ class WorkerClient:
     def _open(self, ticket: Any) -> Any:
         """The stream of a ticket.
 
-        Opening blocks until the schema has come and cannot be cancelled, so a thread of its own waits for it: a hung
-        worker holds that thread, not the caller.
+        Opening blocks until the schema has come and cannot be cancelled, so another thread waits for it: a hung worker
+        holds that thread, not the caller.
         """
         opened: list[Any] = []
         failed: list[BaseException] = []
@@ -355,7 +356,7 @@ class WorkerClient:
             finally:
                 ready.set()
 
-        threading.Thread(target=run, name=f"open {self.address}", daemon=True).start()
+        run_apart(run)
         if not ready.wait(min(self._timeout, self._silence)):
             given_up.set()
             for reader in opened:

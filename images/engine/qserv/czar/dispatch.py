@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import repeat
 from operator import attrgetter
 from typing import Literal, TypeAlias
@@ -31,6 +32,7 @@ from qserv.catalog.errors import (
 )
 from qserv.catalog.messages import QuerySource, QueryTask
 from qserv.catalog.model import ChunkFiles, FileKind, Placement
+from qserv.catalog.threads import run_apart
 from qserv.czar.cancelling import Permit
 from qserv.czar.chunks import Assignment, assign, assign_full
 from qserv.czar.damage import Damage
@@ -254,9 +256,7 @@ class Dispatch:
 
     def _start(self, channel: Channel[_Message], assignments: tuple[Assignment, ...]) -> int:
         for assignment in assignments:
-            threading.Thread(
-                target=self._pump, args=(channel, assignment), name=f"read {self.ask.query}", daemon=True
-            ).start()
+            run_apart(partial(self._pump, channel, assignment))
         return len(assignments)
 
     def _pump(self, channel: Channel[_Message], assignment: Assignment) -> None:
