@@ -35,6 +35,9 @@ _CHANNEL = [
     # again once in 30 s
     ("grpc.min_reconnect_backoff_ms", 3000),
     ("grpc.dns_min_time_between_resolutions_ms", 1000),
+    # by itself gRPC takes in some 16 MB of each stream ahead of who reads it
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 2 << 20),
 ]
 
 Answer = TypeVar("Answer", bound=Message)

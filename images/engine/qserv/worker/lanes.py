@@ -27,8 +27,11 @@ from qserv.worker.scheduler import FIRST_BYTES, PROMPT_BYTES, Aim, Batch, Course
 FULL = 16 << 20
 """Bytes in an outbox at which its statement is parked; it goes on when half of them are taken."""
 
-ROWS = 16_384
-"""Rows of a record batch."""
+ROWS = 4096
+"""Rows of a record batch that DuckDB makes."""
+
+PIECE = 1 << 20
+"""Bytes, about, of a record batch that is sent: wide rows go in batches of fewer."""
 
 Parameters = dict[str, list[str]]
 Item = tuple[pa.RecordBatch, BatchDone | None]
@@ -213,14 +216,14 @@ class Run:
         rows, self._last = self._last, None
         if done is None and not rows:
             return False
-        rows = no_rows(self._schema) if rows is None else rows
-        size = rows.nbytes
+        pieces = _pieces(no_rows(self._schema) if rows is None else rows)
         with self._changed:
             if self._stopped:
                 raise QueryKilled("the query was cancelled")
-            self._items.append(((rows, done), size))
-            self._bytes += size
-            self._batch_bytes += size
+            for piece in pieces:
+                self._items.append(((piece, done if piece is pieces[-1] else None), piece.nbytes))
+                self._bytes += piece.nbytes
+                self._batch_bytes += piece.nbytes
             self._changed.notify_all()
             return self._bytes > FULL
 
@@ -365,6 +368,11 @@ class Lane:
 def no_rows(schema: pa.Schema) -> pa.RecordBatch:
     found: pa.RecordBatch = pa.RecordBatch.from_struct_array(pa.array([], pa.struct(schema)))
     return found
+
+
+def _pieces(rows: pa.RecordBatch) -> list[pa.RecordBatch]:
+    step = max(1, rows.num_rows * PIECE // max(1, rows.nbytes))
+    return [rows.slice(start, step) for start in range(0, max(1, rows.num_rows), step)]
 
 
 def _files(parameters: Parameters) -> Iterator[Path]:
