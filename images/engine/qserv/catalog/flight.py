@@ -19,6 +19,7 @@ from pyarrow import flight
 
 from qserv.catalog.errors import QservError, QueryKilled, Unauthenticated, Unavailable, WorkerFailed, from_code
 from qserv.catalog.messages import BatchDone, Cancel, Failure, FileTask, LookupHeader, Message, QueryTask, StagePut
+from qserv.catalog.threads import run_apart
 from qserv.catalog.trust import Trust
 
 KEEP_ALIVE = 2.0
@@ -34,6 +35,9 @@ _CHANNEL = [
     # again once in 30 s
     ("grpc.min_reconnect_backoff_ms", 3000),
     ("grpc.dns_min_time_between_resolutions_ms", 1000),
+    # by itself gRPC takes in some 16 MB of each stream ahead of who reads it
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 2 << 20),
 ]
 
 Answer = TypeVar("Answer", bound=Message)
@@ -336,8 +340,8 @@ class WorkerClient:
     def _open(self, ticket: Any) -> Any:
         """The stream of a ticket.
 
-        Opening blocks until the schema has come and cannot be cancelled, so a thread of its own waits for it: a hung
-        worker holds that thread, not the caller.
+        Opening blocks until the schema has come and cannot be cancelled, so another thread waits for it: a hung worker
+        holds that thread, not the caller.
         """
         opened: list[Any] = []
         failed: list[BaseException] = []
@@ -355,7 +359,7 @@ class WorkerClient:
             finally:
                 ready.set()
 
-        threading.Thread(target=run, name=f"open {self.address}", daemon=True).start()
+        run_apart(run)
         if not ready.wait(min(self._timeout, self._silence)):
             given_up.set()
             for reader in opened:

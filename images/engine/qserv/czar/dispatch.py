@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import repeat
 from operator import attrgetter
 from typing import Literal, TypeAlias
@@ -31,6 +32,7 @@ from qserv.catalog.errors import (
 )
 from qserv.catalog.messages import QuerySource, QueryTask
 from qserv.catalog.model import ChunkFiles, FileKind, Placement
+from qserv.catalog.threads import run_apart
 from qserv.czar.cancelling import Permit
 from qserv.czar.chunks import Assignment, assign, assign_full
 from qserv.czar.damage import Damage
@@ -41,7 +43,7 @@ from qserv.storage.schema import encode_ipc, file_schema
 
 log = logs.get(__name__)
 
-CHANNEL_BYTES = 32 << 20
+CHANNEL_BYTES = 8 << 20
 """Bytes of rows that wait for whoever takes them, for a leaf."""
 
 POINT_CHUNKS = 8
@@ -155,6 +157,7 @@ class Dispatch:
     _refused: dict[int, frozenset[int]] = field(default_factory=lambda: defaultdict(frozenset))
     _told: dict[int, QservError] = field(default_factory=dict)
     _rounds: int = 0
+    _workers: int = 1
 
     def batches(self) -> Iterator[pa.RecordBatch | pa.Schema]:
         """First the schema, then all rows of all chunks, in any order.
@@ -167,6 +170,7 @@ class Dispatch:
             What the workers found wrong with the query, or why it was stopped.
         """
         assignments = self._assign(self.ask.chunks)
+        self._workers = len(assignments)
         rows = self._alone(assignments[0]) if len(assignments) == 1 and self.ask.lane == "point" else None
         enough = self.ask.leaf.limit
         given = 0
@@ -254,9 +258,7 @@ class Dispatch:
 
     def _start(self, channel: Channel[_Message], assignments: tuple[Assignment, ...]) -> int:
         for assignment in assignments:
-            threading.Thread(
-                target=self._pump, args=(channel, assignment), name=f"read {self.ask.query}", daemon=True
-            ).start()
+            run_apart(partial(self._pump, channel, assignment))
         return len(assignments)
 
     def _pump(self, channel: Channel[_Message], assignment: Assignment) -> None:
@@ -282,7 +284,7 @@ class Dispatch:
 
     def _read(self, assignment: Assignment) -> Generator[pa.RecordBatch | pa.Schema | _Failed, None, None]:
         """A worker's schema and rows, each batch when it is whole; last what it left undone, if it failed."""
-        held = Held(self.space)
+        held = Held(self.space, self._workers)
         done: set[int] = set()
         try:
             client = self.clients(self.ask.placement.workers[assignment.worker])

@@ -24,7 +24,7 @@ from qserv.czar.texts import text_column
 ROWS = 8192
 """Rows encoded at a time: some megabytes, in some milliseconds."""
 
-BYTES = 4 << 20
+BYTES = 2 << 20
 """About how large a piece of encoded rows may be: what a slow client makes the czar hold."""
 
 MAX_PACKET = 0xFFFFFF

@@ -20,7 +20,10 @@ from qserv.catalog.errors import DiskFull, ResourceExhausted
 T = TypeVar("T")
 
 HELD_IN_MEMORY = 32 << 20
-"""Bytes of a worker's unfinished batch that are held in memory."""
+"""Bytes of unfinished batches that a leaf holds in memory, in equal parts for its workers."""
+
+_LEAST = 1 << 20
+"""Bytes that any worker's part has."""
 
 
 class SpillSpace:
@@ -47,10 +50,11 @@ class SpillSpace:
 
 
 class Held:
-    """The rows of one batch of chunks until it is whole. For one thread."""
+    """The rows of one batch of chunks until it is whole, of one of so many ``workers`` of a leaf. For one thread."""
 
-    def __init__(self, space: SpillSpace) -> None:
+    def __init__(self, space: SpillSpace, workers: int) -> None:
         self._space = space
+        self._room = max(_LEAST, HELD_IN_MEMORY // workers)
         self._batches: list[pa.RecordBatch] = []
         self._bytes = 0
         self._spilled = 0
@@ -60,7 +64,7 @@ class Held:
     def add(self, batch: pa.RecordBatch) -> None:
         self._batches.append(batch)
         self._bytes += batch.nbytes
-        if self._bytes > HELD_IN_MEMORY:
+        if self._bytes > self._room:
             self._spill()
 
     def release(self) -> Iterator[pa.RecordBatch]:

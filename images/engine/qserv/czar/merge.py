@@ -23,7 +23,7 @@ from qserv.catalog.settings import CzarSettings
 from qserv.czar.cancelling import Permit
 from qserv.sql.functions import MACROS
 from qserv.sql.plan import Leaf, Source
-from qserv.storage.duck import open_closed
+from qserv.storage.duck import open_closed, stream
 from qserv.storage.schema import file_schema
 
 ROWS = 16_384
@@ -85,8 +85,7 @@ class Session:
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[pa.RecordBatch | pa.Schema]:
         """The statement's schema, then its rows as they are made."""
         with self._errors(), self._permit.stopping(self._cursor.interrupt):
-            relation = self._cursor.sql(sql, params=dict(parameters) if parameters else None)
-            reader = relation.to_arrow_reader(ROWS)
+            reader = stream(self._cursor, sql, parameters, ROWS)
             yield reader.schema
             for batch in reader:
                 self._permit.check()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from qserv.catalog.types import Base, SqlType
@@ -112,6 +113,7 @@ def shown(scale: int) -> Type:
     return Type(Kind.DOUBLE, scale=min(scale, ALL_DECIMALS))
 
 
+@lru_cache(maxsize=1024)
 def column_type(declared: SqlType) -> Type:
     """The expression type of a column."""
     base = declared.base

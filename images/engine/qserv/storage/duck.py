@@ -13,10 +13,12 @@ Limits are set by ``SET`` and in this order: ``max_temp_directory_size`` is igno
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 _CLOSED = """
 SET preserve_insertion_order = true;
@@ -66,6 +68,19 @@ def open_closed(
         connection.close()
         raise
     return connection
+
+
+def stream(
+    cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any] | None, rows: int
+) -> pa.RecordBatchReader:
+    """The rows of a SELECT, made as they are read, in batches of at most ``rows``.
+
+    It is what ``cursor.sql(sql).to_arrow_reader(rows)`` comes to, which first reads and binds the statement to describe
+    it: a third of what a point query takes. ``execute`` does not, but makes all rows before it gives one as Arrow.
+    """
+    result = cursor._submit(sql, dict(parameters) if parameters else None, "stream", rows)
+    found: pa.RecordBatchReader = result.arrow_reader()
+    return found
 
 
 def _literal(folder: Path) -> str:

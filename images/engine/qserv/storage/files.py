@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from io import RawIOBase
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -79,10 +80,15 @@ def resolve(root: Path, relative: str) -> Path:
     parts = relative.split("/")
     if not all(parts) or any(part.startswith(".") or "\\" in part or "\0" in part for part in parts):
         raise DataError(f"{relative!r} is not a path within the data folder")
-    joined = root.joinpath(*parts)
-    if not joined.resolve().is_relative_to(root.resolve()):
+    real = _real(root)
+    if not os.path.realpath(f"{real}/{relative}").startswith(f"{real}/"):
         raise DataError(f"{relative!r} leads out of the data folder")
-    return joined
+    return root / relative
+
+
+@lru_cache(maxsize=16)
+def _real(root: Path) -> str:
+    return os.path.realpath(root)
 
 
 def existing(root: Path, relative: str) -> Path:

@@ -99,13 +99,12 @@ class IndexReader:
         """The places of keys: ``key``, ``chunkId``, ``subChunkId``. Absent keys are left out."""
         wanted = np.unique(keys if isinstance(keys, np.ndarray) else keys.to_numpy(zero_copy_only=False))
         schema = index_schema(pa.from_numpy_dtype(wanted.dtype))
-        found = [schema.empty_table()]
+        batches = []
         for file in map(self._open, paths):
             rows = file.rows_of(wanted)
-            if rows.size:
-                places = [pa.array(values[rows]) for values in (file.keys, file.chunks, file.subchunks)]
-                found.append(pa.table(places, names=schema.names).cast(schema))
-        return pa.concat_tables(found)
+            places = (file.keys[rows].astype(wanted.dtype, copy=False), file.chunks[rows], file.subchunks[rows])
+            batches.append(pa.record_batch([pa.array(values) for values in places], schema=schema))
+        return pa.Table.from_batches(batches, schema)
 
     def chunks_between(self, paths: Iterable[Path], low: int | None, high: int | None) -> pa.Table:
         """The distinct ``chunkId`` of the keys from ``low`` to ``high``, inclusive; None is open."""

@@ -20,14 +20,18 @@ import pyarrow as pa
 
 from qserv.catalog.errors import QservError, QueryKilled
 from qserv.catalog.messages import BatchDone
+from qserv.storage.duck import stream
 from qserv.worker import failures
 from qserv.worker.scheduler import FIRST_BYTES, PROMPT_BYTES, Aim, Batch, Course, Elevator
 
 FULL = 16 << 20
 """Bytes in an outbox at which its statement is parked; it goes on when half of them are taken."""
 
-ROWS = 16_384
-"""Rows of a record batch."""
+ROWS = 4096
+"""Rows of a record batch that DuckDB makes."""
+
+PIECE = 1 << 20
+"""Bytes, about, of a record batch that is sent: wide rows go in batches of fewer."""
 
 Parameters = dict[str, list[str]]
 Item = tuple[pa.RecordBatch, BatchDone | None]
@@ -73,6 +77,7 @@ class Run:
         self._busy = False
         self._parked = False
         self._reader: Any = None
+        self._last: pa.RecordBatch | None = None
         self._left = statement.limit
         self._batch_seconds = 0.0
         self._batch_bytes = 0
@@ -164,11 +169,9 @@ class Run:
         with self._changed:
             at = 0
             for first, count in sorted(self._done):
-                if at < first:
-                    self._report(at, first - at)
+                self._skipped(at, first)
                 at = first + count
-            if at < len(self._statement.numbers):
-                self._report(at, len(self._statement.numbers) - at)
+            self._skipped(at, len(self._statement.numbers))
             self._ended = True
             self._changed.notify_all()
         self._close()
@@ -182,39 +185,45 @@ class Run:
     def _pump(self, batch: Batch) -> bool:
         if self._reader is None:
             parameters = self._statement.parameters(batch.first, batch.count)
-            self._reader = self._cursor.sql(self._statement.sql, params=parameters).to_arrow_reader(ROWS)
+            self._reader = stream(self._cursor, self._statement.sql, parameters, ROWS)
             with self._changed:
                 self._schema = self._schema or self._reader.schema
                 self._changed.notify_all()
         for rows in self._reader:
-            if self._put(rows):
+            full = self._put(None)
+            self._last = self._within_limit(rows)
+            if full:
                 return False
             if self.satisfied:
                 break
         self._reader = None
-        with self._changed:
-            self._done.append((batch.first, batch.count))
-            self._report(batch.first, batch.count)
-            self._changed.notify_all()
+        self._put(BatchDone(first=batch.first, count=batch.count))
+        self._done.append((batch.first, batch.count))
         return True
 
-    def _report(self, first: int, count: int) -> None:
-        self._items.append(((no_rows(self._schema), BatchDone(first=first, count=count)), 0))
+    def _skipped(self, first: int, end: int) -> None:
+        if first < end:
+            self._items.append(((no_rows(self._schema), BatchDone(first=first, count=end - first)), 0))
 
-    def _put(self, rows: pa.RecordBatch) -> bool:
-        """Add rows to the outbox; whether it is full."""
+    def _within_limit(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         if self._left is not None:
             rows = rows.slice(0, self._left)
             self._left -= rows.num_rows
-        if rows.num_rows == 0:
+        return rows
+
+    def _put(self, done: BatchDone | None) -> bool:
+        """Add the last rows to the outbox, perhaps with the word that they were a batch's last; whether it is full."""
+        rows, self._last = self._last, None
+        if done is None and not rows:
             return False
-        size = rows.nbytes
+        pieces = _pieces(no_rows(self._schema) if rows is None else rows)
         with self._changed:
             if self._stopped:
                 raise QueryKilled("the query was cancelled")
-            self._items.append(((rows, None), size))
-            self._bytes += size
-            self._batch_bytes += size
+            for piece in pieces:
+                self._items.append(((piece, done if piece is pieces[-1] else None), piece.nbytes))
+                self._bytes += piece.nbytes
+                self._batch_bytes += piece.nbytes
             self._changed.notify_all()
             return self._bytes > FULL
 
@@ -275,7 +284,7 @@ class Lane:
         sql = f"SELECT * FROM ({statement.sql}) LIMIT 0"  # noqa: S608 -- the planner wrote the statement
         try:
             with contextlib.closing(self._connection.cursor()) as cursor:
-                return cursor.sql(sql, params=parameters).to_arrow_reader().schema
+                return stream(cursor, sql, parameters, ROWS).schema
         except (duckdb.Error, OSError) as error:
             raise failures.of_query(error, _files(parameters)) from None
 
@@ -359,6 +368,11 @@ class Lane:
 def no_rows(schema: pa.Schema) -> pa.RecordBatch:
     found: pa.RecordBatch = pa.RecordBatch.from_struct_array(pa.array([], pa.struct(schema)))
     return found
+
+
+def _pieces(rows: pa.RecordBatch) -> list[pa.RecordBatch]:
+    step = max(1, rows.num_rows * PIECE // max(1, rows.nbytes))
+    return [rows.slice(start, step) for start in range(0, max(1, rows.num_rows), step)]
 
 
 def _files(parameters: Parameters) -> Iterator[Path]:

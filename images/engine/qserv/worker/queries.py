@@ -143,11 +143,11 @@ class Queries:
     def _end(self, query: str, lane: Lane, run: Run) -> None:
         """Stop a query's work, if it still goes on, and forget it."""
         with self._lock:
-            runs = self._runs.get(query)
-            if runs is not None:
-                runs.pop(run.name, None)
-                if not runs:
-                    del self._runs[query]
+            runs = self._runs.get(query, {})
+            if runs.pop(run.name, None) is None:
+                return
+            if not runs:
+                del self._runs[query]
         lane.drop(run)
 
 

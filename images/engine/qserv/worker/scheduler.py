@@ -41,7 +41,7 @@ class Aim:
     """What a batch should take at most: seconds of work and bytes of rows sent, and how fast batches may grow."""
 
     seconds: float = 1.0
-    bytes: int = 32 << 20
+    bytes: int = 8 << 20
     growth: int = 32
 
 

@@ -112,6 +112,21 @@ def test_rows_that_are_waited_for_begin_with_a_small_batch(loaded: Loaded, monke
     assert covered(done) == list(range(len(CHUNKS)))
 
 
+def test_wide_rows_come_in_small_batches(loaded: Loaded) -> None:
+    _, client, files = loaded
+    stream = client.query(task("SELECT id, repeat('x', 4000) AS text FROM read_parquet($s0)", files))
+    batches = [batch for batch, _ in stream]
+    assert sum(batch.num_rows for batch in batches) == len(CHUNKS) * ROWS
+    assert sum(batch.nbytes for batch in batches) > 7 * lanes.PIECE
+    assert max(batch.nbytes for batch in batches) < 1.1 * lanes.PIECE
+
+
+def test_few_rows_come_in_one_message(loaded: Loaded) -> None:
+    _, client, files = loaded
+    stream = client.query(task("SELECT id FROM read_parquet($s0)", {100: files[100]}, lane="point"))
+    assert [(batch.num_rows, done is not None) for batch, done in stream] == [(ROWS, True)]
+
+
 def test_a_source_without_files_reads_as_no_rows(loaded: Loaded) -> None:
     _, client, files = loaded
     overlap = QuerySource(

@@ -1,0 +1,33 @@
+"""Threads that stay for the next call: to begin one takes 0.2 ms, and a point query is some milliseconds."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+
+IDLE = 64
+"""Threads that may wait for work; as many as are needed run at a time."""
+
+Work = Callable[[], None]
+
+_idle: deque[SimpleQueue[Work]] = deque()
+
+
+def run_apart(work: Work) -> None:
+    """Call ``work``, which must not raise, at once in a thread of its own; the process may end before it returns."""
+    try:
+        inbox = _idle.pop()
+    except IndexError:
+        inbox = SimpleQueue()
+        threading.Thread(target=_serve, args=(inbox,), name="apart", daemon=True).start()
+    inbox.put(work)
+
+
+def _serve(inbox: SimpleQueue[Work]) -> None:
+    while True:
+        inbox.get()()
+        if len(_idle) >= IDLE:
+            return
+        _idle.append(inbox)
