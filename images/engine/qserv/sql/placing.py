@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qserv.catalog.errors import RadiusAboveOverlap
+from qserv.catalog.messages import PairStep
 from qserv.catalog.model import Family, FileKind
 from qserv.sql.block import Block, Written
 from qserv.sql.emit import Files, columns_of, from_where
@@ -50,8 +51,9 @@ class Placing:
         wanted = nears(self.found)
         within = [near for near in wanted if near.everywhere or near.radius <= overlap_of(near)]
         found = layout(self.found, within)
-        if found is None and len(within) < len(wanted) and layout(self.found, wanted) is not None:
-            widest = max((near for near in wanted if near not in within), key=lambda near: near.radius)
+        above = [near for near in wanted if near not in within and not near.optional]
+        if found is None and above and layout(self.found, wanted) is not None:
+            widest = max(above, key=lambda near: near.radius)
             raise RadiusAboveOverlap(
                 f"the radius {widest.radius:g} of the neighbour search is above the overlap of the chunks, "
                 f"{overlap_of(widest):g} degrees: search within that"
@@ -73,15 +75,16 @@ class Placing:
     def _leaf(self, found: Layout, restrictor: Restrictor) -> Rows:
         files = Files()
         written = self.written
-        text = written.inner(LocalRows(self.found, found, files, self.areas, self.planner.stats).sql())
+        rows = LocalRows(self.found, found, files, self.areas, f"{written.select}{written.closing}")
+        text = written.inner(rows.sql)
         leaf_name = f"leaf{len(self.planner.leaves)}"
         if found.family is None:
             text = text if written.plain else written.outer(f"({text})")
-            self._add(leaf_name, text, files, None, (), Restriction(), None)
+            self._add(leaf_name, text, files, None, (), Restriction(), steps=rows.steps)
             return self._rows(f"SELECT * FROM {leaf_name}", leaf_name)
         required = self._required(files, found)
         restriction = restrictor.restriction(found)
-        self._add(leaf_name, text, files, found.family, required, restriction, written.enough)
+        self._add(leaf_name, text, files, found.family, required, restriction, written.enough, rows.steps)
         if written.middle is None and _streams(written):
             return self._rows(f"SELECT * FROM {leaf_name}{written.tail.limit.sql}", leaf_name)
         return self._rows(written.outer(leaf_name))
@@ -97,20 +100,20 @@ class Placing:
         family: Family | None,
         required: tuple[int, ...],
         restriction: Restriction,
-        limit: int | None,
+        limit: int | None = None,
+        steps: tuple[PairStep, ...] = (),
     ) -> None:
+        sources = tuple(files.sources)
         self.planner.leaves.append(
-            Leaf(leaf_name, sql, tuple(files.sources), family, tuple(dict.fromkeys(required)), restriction, limit)
+            Leaf(leaf_name, sql, sources, family, tuple(dict.fromkeys(required)), restriction, limit, steps)
         )
 
     def _fetched(self, restrictor: Restrictor) -> Rows:
         """The block over its tables' rows, brought to the czar with their filters and columns pushed down."""
         reads: dict[Relation, str] = {}
         for source in self.found.sources:
-            if source.sql is not None:
-                reads[source.relation] = f"({source.sql})"
-            else:
-                reads[source.relation] = self._fetch(source.relation, restrictor)
+            rows = f"({source.sql})" if source.sql is not None else self._fetch(source.relation, restrictor)
+            reads[source.relation] = f"{rows} AS {source.relation.sql_name}"
         inner = self.written.inner(
             from_where(self.found, reads.__getitem__, restrictor.predicates()) if reads else self._no_table()
         )
@@ -131,7 +134,7 @@ class Placing:
         family = table.family if table.partitioned else None
         restriction = restrictor.alone(relation) if table.partitioned else Restriction()
         required = (files.index(relation, FileKind.MAIN),) if table.partitioned else ()
-        self._add(leaf_name, sql, files, family, required, restriction, None)
+        self._add(leaf_name, sql, files, family, required, restriction)
         return leaf_name
 
     def _pushable(self, relation: Relation) -> list[Condition]:

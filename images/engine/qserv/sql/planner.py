@@ -23,7 +23,6 @@ from qserv.catalog.model import Catalog, Table
 from qserv.sql import arithmetic, comparisons, conditions, dates, numeric, sky, strings, windows
 from qserv.sql.block import Block
 from qserv.sql.names import Names
-from qserv.sql.neighbour import Stats
 from qserv.sql.placing import Placing
 from qserv.sql.plan import Leaf, Plan
 from qserv.sql.rows import CommonTable, Rows, converted, refers_to_itself
@@ -38,7 +37,6 @@ def plan(
     statement: exp.Expr | str,
     catalog: Catalog,
     database: str | None,
-    stats: Stats | None = None,
     text: str | None = None,
 ) -> Plan:
     """How a statement is answered.
@@ -59,7 +57,7 @@ def plan(
         raise Unsupported(
             f"{statement.key.upper()} is not supported: tables are written by transactions, and read by SELECT"
         )
-    planner = Planner(catalog, database, stats or Stats(), names)
+    planner = Planner(catalog, database, names)
     rows = planner.query(statement, None)
     columns = tuple(shown for shown, _ in rows.columns)
     bits = tuple(type_.bits for _, type_ in rows.columns)
@@ -95,10 +93,9 @@ def parse(text: str) -> exp.Expr:
 class Planner:
     """The state of planning one statement: its leaves, and the names of WITH that are in sight."""
 
-    def __init__(self, catalog: Catalog, database: str | None, stats: Stats, names: Names) -> None:
+    def __init__(self, catalog: Catalog, database: str | None, names: Names) -> None:
         self.catalog = catalog
         self.database = database
-        self.stats = stats
         self.names = names
         self.leaves: list[Leaf] = []
         self._common: list[CommonTable] = []
