@@ -66,18 +66,44 @@ class QuerySource(Message):
     schema_ipc: str | None = None
 
 
+class PairStep(Message):
+    """Finds the pairs of neighbours that a statement, or a later step, reads as the table ``q:pairs<its number>``.
+
+    ``first`` and ``second`` are statements over the task's sources and the pairs of earlier steps. Their columns are
+    ``q:ra`` and ``q:decl``, degrees (a row without a place on the sphere has no neighbour); ``q:host``, where rows lie
+    chunk by chunk, the chunk beside which a row is read, equal for the rows of a pair; and what the pairs are to have,
+    ``first_columns`` and ``second_columns``. Where ``second`` is None the rows of ``first`` are paired with one
+    another, and with themselves; the first of a pair is one whose ``q:main`` is true.
+
+    A pair is at most ``radius`` degrees apart. Of pairs that are as far apart as that, to within rounding, ``decide``
+    says which are ones: a statement that answers ``q:pair`` out of the table ``q:unsure``: ``q:pair`` with the
+    positions ``q:ra1``, ``q:decl1``, ``q:ra2``, ``q:decl2``.
+
+    ``optional``: rows of the first without a neighbour come too, with NULLs for the second.
+    """
+
+    first: str
+    second: str | None
+    first_columns: tuple[str, ...]
+    second_columns: tuple[str, ...]
+    radius: float
+    decide: str
+    optional: bool = False
+
+
 class QueryTask(Message):
     """One statement over many chunks.
 
     ``sql`` is DuckDB's, reading source ``i`` as ``read_parquet($s<i>)``. ``chunks[k]`` is a chunk's number and, for
-    each source that is not shared, its file names. ``limit``: enough rows for the one that asks, in all. ``prompt``:
-    rows go to a client as they come, who waits for the first.
+    each source that is not shared, its file names. ``steps`` are made before it for the same chunks. ``limit``: enough
+    rows for the one that asks, in all. ``prompt``: rows go to a client as they come, who waits for the first.
     """
 
     do: Literal["query"] = "query"
     query: str
     sql: str
     sources: tuple[QuerySource, ...]
+    steps: tuple[PairStep, ...] = ()
     chunks: tuple[tuple[int, tuple[tuple[str, ...], ...]], ...] = ()
     lane: Literal["point", "scan"] = "scan"
     limit: int | None = None

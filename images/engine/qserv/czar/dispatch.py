@@ -131,6 +131,7 @@ def task(ask: Ask, assignment: Assignment) -> QueryTask:
         query=ask.query,
         sql=leaf.sql,
         sources=tuple(sources),
+        steps=leaf.steps,
         chunks=chunks,
         lane=ask.lane,
         limit=leaf.limit,

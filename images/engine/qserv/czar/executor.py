@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import pyarrow as pa
-from sqlglot import exp
 
 from qserv.catalog.errors import QservError, Unsupported
 from qserv.catalog.flight import WorkerClient
@@ -23,14 +22,11 @@ from qserv.catalog.trust import Trust
 from qserv.czar import lookup
 from qserv.czar.chunks import chunks_of, weight
 from qserv.czar.damage import Damage
-from qserv.czar.density import Densities
 from qserv.czar.dispatch import POINT_BYTES, POINT_CHUNKS, Ask, Dispatch
 from qserv.czar.holding import SpillSpace
 from qserv.czar.merge import Merger, Session
 from qserv.czar.queries import Queries, Query
-from qserv.sql.neighbour import Stats
 from qserv.sql.plan import Leaf, Plan
-from qserv.sql.planner import plan as make_plan
 
 Items = Iterator[pa.RecordBatch | pa.Schema]
 
@@ -118,23 +114,10 @@ class Executor:
         self.merger = merger
         self.space = space
         self.damage = Damage(metadata)
-        self._densities: dict[tuple[int, int], float] = {}
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="lookup")
 
     def snapshot(self) -> Snapshot:
         return self._metadata.snapshot()
-
-    def plan(
-        self,
-        statement: exp.Expression,
-        catalog: Catalog,
-        placement: Placement,
-        database: str | None,
-        text: str | None = None,
-    ) -> Plan:
-        """The plan of a statement; ``text``, as the client wrote it, names the columns."""
-        stats = Stats(Densities(catalog, placement, self._densities))
-        return make_plan(statement, catalog, database, stats, text=text)
 
     def answer(
         self, query: Query, plan: Plan, placement: Placement, queries: Queries, virtual: Virtual | None = None

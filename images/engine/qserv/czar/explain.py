@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from qserv.catalog.model import FileKind, Placement
 from qserv.czar.chunks import assign, weight
+from qserv.sql.explain import pairs
 from qserv.sql.plan import KeyLookup, Leaf, Plan
 
 SHOWN = 20
@@ -33,7 +34,7 @@ def _leaf(leaf: Leaf, placement: Placement, chunks_of: Callable[[Leaf], tuple[in
         + (" overlap" if source.kind is FileKind.OVERLAP else "")
         for index, source in enumerate(leaf.sources)
     )
-    found = [("worker sql", leaf.sql), ("reads", sources)]
+    found = [*pairs(leaf), ("worker sql", leaf.sql), ("reads", sources)]
     if leaf.limit is not None:
         found.append(("limit", f"{leaf.limit} rows suffice"))
     if all(source.table.id < 0 for source in leaf.sources):

@@ -24,6 +24,7 @@ from qserv.czar.cancelling import Permit
 from qserv.sql.functions import MACROS
 from qserv.sql.plan import Leaf, Source
 from qserv.storage.duck import open_closed, stream
+from qserv.storage.pairs import own, register_none
 from qserv.storage.schema import file_schema
 
 ROWS = 16_384
@@ -94,6 +95,10 @@ class Session:
     def run_leaf(self, leaf: Leaf, tables: Mapping[int, pa.Table]) -> Iterator[pa.RecordBatch | pa.Schema]:
         """A leaf's own statement over no rows, or over the given ones (by table id)."""
         files = {f"s{index}": [self._source_file(source, tables)] for index, source in enumerate(leaf.sources)}
+        if leaf.steps:
+            with self._errors():
+                register_none(self._cursor, leaf.steps, files)
+                files = own(self._cursor, leaf.sql, files)
         yield from self.run(leaf.sql, files)
 
     def _source_file(self, source: Source, tables: Mapping[int, pa.Table]) -> str:

@@ -32,6 +32,7 @@ from qserv.czar.queries import Queries
 from qserv.czar.show import Scene, may_read, process_row, show
 from qserv.czar.statements import Value
 from qserv.sql.plan import Plan
+from qserv.sql.planner import plan as make_plan
 
 Warning_ = tuple[str, int, str]
 """Level, MySQL's number, message."""
@@ -229,7 +230,7 @@ class Session:
     def _plan(self, statement: exp.Expression, snapshot: Snapshot, virtual: Virtual | None, text: str) -> Plan:
         catalog = virtual.catalog if virtual else self._visible(snapshot)
         tree = self._prepared(statement, text)
-        return self._czar.executor.plan(tree, catalog, snapshot.placement, self.database, text)
+        return make_plan(tree, catalog, self.database, text)
 
     def _select(self, statement: exp.Expression, sql: str) -> Result:
         snapshot = self._czar.executor.snapshot()
@@ -288,7 +289,7 @@ class Session:
         virtual = Virtual(catalog, {table.id: lambda: rows})
         select = exp.select("*").from_(exp.table_("SHOW", db=infoschema.NAME)).where(where.this)
         snapshot = self._czar.executor.snapshot()
-        plan = self._czar.executor.plan(self._prepared(select), catalog, snapshot.placement, infoschema.NAME)
+        plan = make_plan(self._prepared(select), catalog, infoschema.NAME)
         return self._answer(plan, snapshot, statement.sql(dialect="mysql"), virtual)
 
     def _describe(self, statement: exp.Describe) -> Result:

@@ -157,12 +157,6 @@ class Partitioning:
             lat_high=np.minimum((stripe + 1) * self.height - 90.0, 90.0),
         )
 
-    def areas(self, chunk_ids: npt.ArrayLike) -> Floats:
-        """The chunks' areas in square degrees."""
-        boxes = self.boxes(chunk_ids)
-        bands = np.sin(np.radians(boxes.lat_high)) - np.sin(np.radians(boxes.lat_low))
-        return np.asarray((boxes.lon_high - boxes.lon_low) * np.degrees(bands))
-
 
 def _boxes_around(box: Box) -> int:
     """How many boxes of this width go around: the library widens each by some 5e-12 rad, far below a rounding error."""

@@ -33,10 +33,10 @@ class Files:
 
 
 def from_where(found: From, read: Callable[[Relation], str], extra: list[str]) -> str:
-    """FROM and WHERE; ``read`` gives what each relation reads, ``extra`` are further predicates."""
+    """FROM and WHERE; ``read`` gives the item of FROM for each relation, ``extra`` are further predicates."""
     text = ""
     for group in found.groups():
-        item = " CROSS JOIN ".join(f"{read(source.relation)} AS {source.relation.sql_name}" for source in group)
+        item = " CROSS JOIN ".join(read(source.relation) for source in group)
         if not text:
             text = f" FROM {item}"
         elif group[0].join == "LEFT":

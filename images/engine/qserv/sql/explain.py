@@ -12,10 +12,22 @@ def explain(plan: Plan) -> list[tuple[str, str]]:
     for leaf in plan.leaves:
         rows.append((f"{leaf.name} tables", ", ".join(_source(index, each) for index, each in enumerate(leaf.sources))))
         rows.append((f"{leaf.name} chunks", _where(leaf)))
+        rows += [(f"{leaf.name} {what}", text) for what, text in pairs(leaf)]
         rows.append((f"{leaf.name} worker SQL", leaf.sql))
         if leaf.limit is not None:
             rows.append((f"{leaf.name} limit", f"{leaf.limit} rows suffice"))
     rows.append(("merge SQL", plan.merge or "none: the workers' rows are the answer"))
+    return rows
+
+
+def pairs(leaf: Leaf) -> list[tuple[str, str]]:
+    """Rows of (what, text): for each step of a leaf the radius, and the SQL of both sides."""
+    rows: list[tuple[str, str]] = []
+    for number, step in enumerate(leaf.steps):
+        kept = "; rows without a neighbour too" if step.optional else ""
+        rows.append((f"pairs{number}", f"neighbours within {step.radius:g} degrees{kept}"))
+        rows.append((f"pairs{number} of", step.first))
+        rows.append((f"pairs{number} with", step.second or "one another"))
     return rows
 
 

@@ -168,17 +168,12 @@ def _grow(start: Relation, wanted: list[Relation], edges: list[_Edge], nears: li
             found.satellites[edge.second] = edge.first
     for near in nears:
         if near.everywhere:
-            found.nears.append(near if not near.first.base.partitioned else near.swapped)
+            found.nears.append(near if near.first.base.partitioned or near.optional else near.swapped)
             continue
-        for first, second in ((near.first, near.second), (near.second, near.first)):
-            if (
-                first in found.home
-                and not _placed(found, second)
-                and first.table
-                and first.table.kind is TableKind.DIRECTOR
-            ):
-                found.satellites[second] = first
-                found.nears.append(near if first is near.first else near.swapped)
+        for way in (near,) if near.optional else (near, near.swapped):
+            if way.first in found.home and not _placed(found, way.second) and _directors(way.first, way.second):
+                found.satellites[way.second] = way.first
+                found.nears.append(way)
     return found if all(_placed(found, relation) for relation in wanted) else None
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qserv.catalog.errors import RadiusAboveOverlap
+from qserv.catalog.messages import PairStep
 from qserv.catalog.model import Family, FileKind
 from qserv.sql.block import Block, Written
 from qserv.sql.emit import Files, columns_of, from_where
@@ -88,7 +89,8 @@ class Placing:
 
         def write(files: Files) -> str:
             rows, written = self._with_queries(lambda nested: _on_workers(nested, files))
-            inner = written.inner(LocalRows(rows, found, files, self.areas, self.planner.stats).sql())
+            outside = f"{written.select}{written.closing}"
+            inner = written.inner(LocalRows(rows, found, files, self.areas, outside).sql)
             return inner if written.plain else written.outer(f"({inner})")
 
         keys = {
@@ -117,8 +119,9 @@ class Placing:
         wanted = [near for near in nears(self.found) if near.first in relations and near.second in relations]
         within = [near for near in wanted if near.everywhere or near.radius <= overlap_of(near)]
         found = layout(self.found, within)
-        if found is None and len(within) < len(wanted) and layout(self.found, wanted) is not None:
-            widest = max((near for near in wanted if near not in within), key=lambda near: near.radius)
+        above = [near for near in wanted if near not in within and not near.optional]
+        if found is None and above and layout(self.found, wanted) is not None:
+            widest = max(above, key=lambda near: near.radius)
             raise RadiusAboveOverlap(
                 f"the radius {widest.radius:g} of the neighbour search is above the overlap of the chunks, "
                 f"{overlap_of(widest):g} degrees: search within that"
@@ -134,18 +137,19 @@ class Placing:
         ending = self.planner.marks.of(*self.written.middle or ()) if not self.block.completed else []
         kept = frozenset(leaf for nested in ending for leaf in nested.leaves)
         self.planner.drop_leaves(self.start, kept)
-        rows, written = self._with_queries(
+        found_rows, written = self._with_queries(
             lambda nested: nested.rows.sql if nested in ending else _on_workers(nested, files)
         )
         written = written.completed if self.block.completed else written
-        text = written.inner(LocalRows(rows, found, files, self.areas, self.planner.stats).sql())
+        rows = LocalRows(found_rows, found, files, self.areas, f"{written.select}{written.closing}")
+        text = written.inner(rows.sql)
         leaf_name = self.planner.leaf_name()
         if found.family is None:
             text = text if written.plain else written.outer(f"({text})")
-            self._add(leaf_name, text, files, None, (), Restriction(), None)
+            self._add(leaf_name, text, files, None, (), Restriction(), steps=rows.steps)
             return self._rows(f"SELECT * FROM {leaf_name}", leaf_name)
         required = tuple(files.index(relation) for relation in self._needed(found))
-        self._add(leaf_name, text, files, found.family, required, self.restriction, written.enough)
+        self._add(leaf_name, text, files, found.family, required, self.restriction, written.enough, rows.steps)
         if written.middle is None and _streams(written):
             return self._rows(f"SELECT * FROM {leaf_name}{written.tail.limit.sql}", leaf_name)
         return self._rows(written.outer(leaf_name))
@@ -166,20 +170,20 @@ class Placing:
         family: Family | None,
         required: tuple[int, ...],
         restriction: Restriction,
-        limit: int | None,
+        limit: int | None = None,
+        steps: tuple[PairStep, ...] = (),
     ) -> None:
+        sources = tuple(files.sources)
         self.planner.leaves.append(
-            Leaf(leaf_name, sql, tuple(files.sources), family, tuple(dict.fromkeys(required)), restriction, limit)
+            Leaf(leaf_name, sql, sources, family, tuple(dict.fromkeys(required)), restriction, limit, steps)
         )
 
     def _fetched(self, restrictor: Restrictor) -> Rows:
         """The block over its tables' rows, brought to the czar with their filters and columns pushed down."""
         reads: dict[Relation, str] = {}
         for source in self.found.sources:
-            if source.sql is not None:
-                reads[source.relation] = f"({source.sql})"
-            else:
-                reads[source.relation] = self._fetch(source.relation, restrictor)
+            rows = f"({source.sql})" if source.sql is not None else self._fetch(source.relation, restrictor)
+            reads[source.relation] = f"{rows} AS {source.relation.sql_name}"
         found, written = self._with_queries(lambda nested: nested.rows.sql)
         text = from_where(found, reads.__getitem__, restrictor.predicates()) if reads else _no_table(found)
         inner = written.inner(text)
@@ -196,7 +200,7 @@ class Placing:
         family = table.family if table.partitioned else None
         restriction = restrictor.alone(relation) if table.partitioned else Restriction()
         required = (files.index(relation, FileKind.MAIN),) if table.partitioned else ()
-        self._add(leaf_name, sql, files, family, required, restriction, None)
+        self._add(leaf_name, sql, files, family, required, restriction)
         return leaf_name
 
     def _pushable(self, relation: Relation) -> list[Condition]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qserv.catalog.messages import PairStep
 from qserv.catalog.model import Family, FileKind, Table
 
 
@@ -49,8 +50,8 @@ class Leaf:
     ``name`` is the table under which the merge reads its rows. ``sql`` is DuckDB's and its rows over several batches
     of chunks may simply be put together. ``family`` is None where all sources are replicated tables: then one worker
     answers. ``required`` are the sources without whose rows a chunk has nothing to answer (inner joins): a chunk that
-    lacks files of one of them is not asked. ``limit`` is how many rows suffice, any of them. ``ordered`` says the rows
-    come sorted and cut to the top by each batch.
+    lacks files of one of them is not asked. ``limit`` is how many rows suffice, any of them. ``steps`` find the
+    pairs of neighbours that ``sql`` reads.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Leaf:
     required: tuple[int, ...]
     restriction: Restriction = Restriction()
     limit: int | None = None
+    steps: tuple[PairStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

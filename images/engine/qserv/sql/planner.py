@@ -24,7 +24,6 @@ from qserv.sql import arithmetic, comparisons, conditions, dates, numeric, sky, 
 from qserv.sql.block import Block
 from qserv.sql.locality import CHUNK, Key, key_of
 from qserv.sql.names import Names, spaced
-from qserv.sql.neighbour import Stats
 from qserv.sql.nested import Marks, Nested
 from qserv.sql.placing import Placing
 from qserv.sql.plan import Leaf, Plan
@@ -41,7 +40,6 @@ def plan(
     statement: exp.Expr | str,
     catalog: Catalog,
     database: str | None,
-    stats: Stats | None = None,
     text: str | None = None,
 ) -> Plan:
     """How a statement is answered.
@@ -62,7 +60,7 @@ def plan(
         raise Unsupported(
             f"{statement.key.upper()} is not supported: tables are written by transactions, and read by SELECT"
         )
-    planner = Planner(catalog, database, stats or Stats(), names)
+    planner = Planner(catalog, database, names)
     rows = planner.query(statement, None)
     columns = tuple(shown for shown, _ in rows.columns)
     bits = tuple(type_.bits for _, type_ in rows.columns)
@@ -98,10 +96,9 @@ def parse(text: str) -> exp.Expr:
 class Planner:
     """The state of planning one statement: its leaves, and the names of WITH that are in sight."""
 
-    def __init__(self, catalog: Catalog, database: str | None, stats: Stats, names: Names) -> None:
+    def __init__(self, catalog: Catalog, database: str | None, names: Names) -> None:
         self.catalog = catalog
         self.database = database
-        self.stats = stats
         self.names = names
         self.leaves: list[Leaf] = []
         self.marks = Marks()

@@ -74,6 +74,13 @@ class Relation:
         ra, decl = (self.column(each) for each in self.table.position)
         return (ra, decl) if ra and decl else None
 
+    @property
+    def place(self) -> tuple[Value, Value]:
+        """The position, where the table is known to have one."""
+        if self.position is None:
+            raise LookupError(f"table {self.alias} has no position")
+        return self.position
+
 
 @dataclass
 class Scope:

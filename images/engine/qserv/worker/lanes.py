@@ -19,9 +19,11 @@ import duckdb
 import pyarrow as pa
 
 from qserv.catalog.errors import QservError, QueryKilled
-from qserv.catalog.messages import BatchDone
+from qserv.catalog.messages import BatchDone, PairStep
 from qserv.storage.duck import stream
+from qserv.storage.pairs import own, register_none
 from qserv.worker import failures
+from qserv.worker.pairs import Pairs, Room
 from qserv.worker.scheduler import FIRST_BYTES, PROMPT_BYTES, Aim, Batch, Course, Elevator
 
 FULL = 16 << 20
@@ -44,6 +46,9 @@ class Statement(Protocol):
     def sql(self) -> str: ...
 
     @property
+    def steps(self) -> tuple[PairStep, ...]: ...
+
+    @property
     def limit(self) -> int | None: ...
 
     @property
@@ -64,10 +69,11 @@ class Statement(Protocol):
 class Run:
     """One query on a lane. The lane's threads fill it, its caller iterates; ``stop`` may be called by any thread."""
 
-    def __init__(self, name: str, statement: Statement, cursor: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, name: str, statement: Statement, cursor: duckdb.DuckDBPyConnection, room: Room) -> None:
         self.name = name
         self._statement = statement
         self._cursor = cursor
+        self._pairs = Pairs(statement.steps, cursor, room)
         self._changed = threading.Condition()
         self._items: deque[tuple[Item, int]] = deque()
         self._bytes = 0
@@ -119,6 +125,7 @@ class Run:
             self._stopped = True
             if self._error is None and not self._ended:
                 self._error = QueryKilled("the query was cancelled")
+            self._pairs.stop()
             self._changed.notify_all()
             while self._busy:
                 # An interrupt is lost on a statement that is just about to start, hence again until it has ended.
@@ -140,7 +147,8 @@ class Run:
         try:
             return self._pump(batch)
         except (duckdb.Error, OSError, MemoryError) as error:
-            raise failures.of_query(error, _files(self._statement.parameters(batch.first, batch.count))) from None
+            cause = self._pairs.failure or error
+            raise failures.of_query(cause, _files(self._statement.parameters(batch.first, batch.count))) from None
         finally:
             self._batch_seconds += time.monotonic() - began
             with self._changed:
@@ -185,6 +193,9 @@ class Run:
     def _pump(self, batch: Batch) -> bool:
         if self._reader is None:
             parameters = self._statement.parameters(batch.first, batch.count)
+            if self._statement.steps:
+                self._pairs.begin(parameters)
+                parameters = own(self._cursor, self._statement.sql, parameters)
             self._reader = stream(self._cursor, self._statement.sql, parameters, ROWS)
             with self._changed:
                 self._schema = self._schema or self._reader.schema
@@ -229,6 +240,7 @@ class Run:
 
     def _close(self) -> None:
         self._reader = None
+        self._pairs.close()
         with contextlib.suppress(duckdb.Error):
             self._cursor.close()
 
@@ -239,15 +251,24 @@ class Lane:
     Parameters
     ----------
     connection : its DuckDB, closed to all but the worker's data.
+    room : for its searches of neighbours.
     slots : how many statements run at a time.
     whole : a query's chunks are one batch (point queries).
     """
 
     def __init__(
-        self, name: str, connection: duckdb.DuckDBPyConnection, *, slots: int, whole: bool, aim: Aim | None = None
+        self,
+        name: str,
+        connection: duckdb.DuckDBPyConnection,
+        room: Room,
+        *,
+        slots: int,
+        whole: bool,
+        aim: Aim | None = None,
     ) -> None:
         self.name = name
         self._connection = connection
+        self._room = room
         self._whole = whole
         self._aim = aim or Aim()
         self._changed = threading.Condition()
@@ -266,10 +287,8 @@ class Lane:
 
     def submit(self, name: str, statement: Statement) -> Run:
         """Begin a query under a name of its own; it runs until it ends, fails or is dropped."""
-        begin = PROMPT_BYTES if statement.prompt else FIRST_BYTES
-        first = None if self._whole else max(1, begin // max(1, statement.chunk_bytes()))
-        course = Course(statement.numbers, aim=self._aim, first=first)
-        run = Run(name, statement, self._connection.cursor())
+        course = self._course(statement)
+        run = Run(name, statement, self._connection.cursor(), self._room)
         with self._changed:
             if self._closing:
                 raise QueryKilled("the worker is shutting down")
@@ -278,12 +297,23 @@ class Lane:
             self._changed.notify()
         return run
 
+    def _course(self, statement: Statement) -> Course:
+        if self._whole and not statement.steps:
+            return Course(statement.numbers, aim=self._aim)
+        chunk = max(1, statement.chunk_bytes())
+        first = max(1, (PROMPT_BYTES if statement.prompt else FIRST_BYTES) // chunk)
+        most = self._room.chunks(chunk) if statement.steps else None
+        return Course(statement.numbers, aim=self._aim, first=first, most=most)
+
     def describe(self, statement: Statement) -> pa.Schema:
         """The columns of a statement's answer, without running it."""
         parameters = statement.parameters(0, min(1, len(statement.numbers)))
         sql = f"SELECT * FROM ({statement.sql}) LIMIT 0"  # noqa: S608 -- the planner wrote the statement
         try:
             with contextlib.closing(self._connection.cursor()) as cursor:
+                if statement.steps:
+                    register_none(cursor, statement.steps, parameters)
+                    parameters = own(cursor, sql, parameters)
                 return stream(cursor, sql, parameters, ROWS).schema
         except (duckdb.Error, OSError) as error:
             raise failures.of_query(error, _files(parameters)) from None

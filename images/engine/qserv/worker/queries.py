@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from qserv.sql.functions import MACROS
 from qserv.storage.duck import open_closed
 from qserv.worker import metrics
 from qserv.worker.lanes import Item, Lane, Run, no_rows
+from qserv.worker.pairs import Room
 from qserv.worker.statements import ChunkStatement, EmptyFiles
 
 TICK = 0.1
@@ -28,6 +30,12 @@ TICK = 0.1
 _PROMPT = 0.02
 _SCAN_SLOTS = 2
 _POINT_SLOTS = 4
+
+_ROWS_SHARE = 4
+"""The rows of either side of a neighbour search may be as large as this part of its lane's memory."""
+
+_ROWS_LIMIT = 8 << 30
+"""Texts of more than 2 GiB are not one Arrow array."""
 
 log = logs.get(__name__)
 
@@ -43,6 +51,7 @@ class Queries:
 
     def __init__(self, settings: WorkerSettings, data_dir: Path, scratch: Path) -> None:
         self._data_dir = data_dir
+        self._searchers = ThreadPoolExecutor(settings.threads, thread_name_prefix="neighbours")
         empty = scratch / "empty"
         self._empty = EmptyFiles(empty)
 
@@ -50,7 +59,8 @@ class Queries:
             folders = (data_dir, empty)
             spill = settings.spill_limit // 2
             closed = open_closed(folders, memory, scratch / f"spill-{name}", spill, settings.threads, MACROS)
-            return Lane(name, closed, slots=slots, whole=whole)
+            room = Room(self._searchers, settings.threads, min(memory, _ROWS_LIMIT) // _ROWS_SHARE)
+            return Lane(name, closed, room, slots=slots, whole=whole)
 
         self._lanes = {
             "scan": lane("scan", settings.memory_limit, slots=_SCAN_SLOTS, whole=False),
@@ -99,6 +109,7 @@ class Queries:
     def close(self) -> None:
         for lane in self._lanes.values():
             lane.close()
+        self._searchers.shutdown(cancel_futures=True)
 
     def _rows(
         self, task: QueryTask, lane: Lane, run: Run, schema: pa.Schema, gone: Callable[[], bool]

@@ -52,16 +52,18 @@ class Course:
     ----------
     chunks : the chunk numbers of the task, in any order; ascending order makes the largest batches.
     first : how many chunks the first batch may have; None: one batch over all chunks.
+    most : how many any batch may have.
     """
 
-    def __init__(self, chunks: Sequence[int], *, aim: Aim, first: int | None = None) -> None:
+    def __init__(self, chunks: Sequence[int], *, aim: Aim, first: int | None = None, most: int | None = None) -> None:
         numbers = np.asarray(chunks, dtype=np.int64)
         self._order = np.argsort(numbers, kind="stable")
         self._numbers: npt.NDArray[np.int64] = numbers[self._order]
         self._left: list[tuple[int, int]] = [(0, max(1, len(numbers)))]
         self._aim = aim
         self._whole = first is None
-        self._wanted = max(1, len(numbers) if first is None else first)
+        self._most = most or max(1, len(numbers))
+        self._wanted = max(1, min(self._most, len(numbers) if first is None else first))
 
     @property
     def finished(self) -> bool:
@@ -91,7 +93,7 @@ class Course:
             return
         by_time = self._aim.seconds * chunks / max(seconds, 1e-6)
         by_bytes = self._aim.bytes * chunks / max(sent, 1)
-        self._wanted = max(1, int(min(by_time, by_bytes, self._wanted * self._aim.growth)))
+        self._wanted = max(1, int(min(by_time, by_bytes, self._wanted * self._aim.growth, self._most)))
 
     def _next(self, head: int) -> tuple[int, int]:
         """The remaining interval, and the place in the sorted chunks, of the first chunk at or after ``head``."""

@@ -50,6 +50,7 @@ class ChunkStatement:
         self._empty = empty
         self._folders = [f"{data_dir}/{source.database}/{source.table}" for source in task.sources]
         self.sql = task.sql
+        self.steps = task.steps
         self.limit = task.limit
         self.prompt = task.prompt
         self.numbers = tuple(number for number, _ in task.chunks)

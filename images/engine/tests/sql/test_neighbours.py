@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from differential.samples import OVERLAP, unit_vectors
-from qserv.sql.neighbour import Stats, cell_size
-from qserv.sql.planner import plan
 from sql.world import World
 
 
@@ -44,23 +40,6 @@ def test_a_replicated_table_has_neighbours_at_any_radius(world: World, one: str,
     found = world.ask(sql, None)
     assert found.rows == [(_expected(world, one, other, radius),)]
     assert len(found.plan.leaves) == 1
-
-
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(density=st.floats(1, 1e8), radius=st.floats(1e-4, OVERLAP))
-def test_any_size_of_cells_finds_them_all(world: World, density: float, radius: float) -> None:
-    sql = f"SELECT COUNT(*) FROM Object a JOIN gaia.Star b ON angSep(a.ra, a.decl, b.ra, b.decl) <= {radius!r}"
-    table = world.catalog.table("gaia", "Star")
-    assert table is not None
-    found = world.run(plan(sql, world.catalog, "synth", Stats({table.id: density})))
-    assert found.rows == [(_expected(world, "synth.Object", "gaia.Star", radius),)]
-
-
-def test_dense_fields_have_small_cells() -> None:
-    radius = 3 / 3600
-    sizes = [cell_size(density, radius) for density in (1e2, 1e4, 1e6, 1e8)]
-    assert sizes == sorted(sizes, reverse=True)
-    assert sizes[-1] >= radius
 
 
 def test_three_tables(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import duckdb
@@ -27,6 +28,7 @@ from qserv.sky.chunker import Partitioning
 from qserv.sky.overlap import overlap_rows
 from qserv.sql.plan import KeyLookup, Leaf, Plan, Source
 from qserv.sql.planner import plan
+from qserv.worker.pairs import Pairs, Room
 
 BATCHES = 5
 FAMILY = Family(1, STRIPES, SUBSTRIPES, OVERLAP)
@@ -47,6 +49,7 @@ class World:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, samples: Iterable[Sample]) -> None:
         self.connection = connection
+        self.room = Room(ThreadPoolExecutor(2), 2, 1 << 30)
         databases: dict[str, Database] = {}
         self.held: dict[int, frozenset[int]] = {}
         number = 0
@@ -145,8 +148,21 @@ class World:
 
     def _batch(self, leaf: Leaf, chunks: tuple[int, ...]) -> pa.Table:
         views = [_view(source, chunks) for source in leaf.sources]
-        sql = re.sub(r"read_parquet\(\$s(\d+)\)", lambda match: views[int(match[1])], leaf.sql)
-        return self.connection.sql(sql).to_arrow_table()
+
+        def over(sql: str) -> str:
+            return re.sub(r"read_parquet\(\$s(\d+)\)", lambda match: views[int(match[1])], sql)
+
+        steps = [
+            step.model_copy(update={"first": over(step.first), "second": step.second and over(step.second)})
+            for step in leaf.steps
+        ]
+        cursor = self.connection.cursor()
+        pairs = Pairs(steps, cursor, self.room)
+        pairs.begin({})
+        rows = cursor.sql(over(leaf.sql)).to_arrow_table()
+        pairs.close()
+        cursor.close()
+        return rows
 
 
 def _view(source: Source, chunks: tuple[int, ...]) -> str:
