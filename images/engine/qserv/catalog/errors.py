@@ -20,6 +20,7 @@
     ├── DataError           input rows that cannot be loaded (file, line, column)
     ├── Conflict            what is asked does not go with the present state
     ├── NotFound            no such object in the metadata
+    ├── FileTrouble         a file or folder of the user's that cannot be read or written
     └── Unavailable         a process or database that cannot be reached just now
 
 Every error says what was wrong, where, and what to do. ``code`` is stable: it is what REST answers, what metrics and
@@ -245,6 +246,10 @@ class Unsafe(Conflict):
 class NotFound(QservError):
     code = "not-found"
     http = 404
+
+
+class FileTrouble(QservError):
+    code = "file-error"
 
 
 class Unavailable(QservError):
