@@ -7,7 +7,7 @@
     │   ├── ParseError
     │   ├── UnknownDatabase, UnknownTable, UnknownColumn, UnknownFunction, UnknownVariable
     │   ├── NoDatabase, EmptyStatement, UnknownStatement
-    │   ├── AmbiguousColumn
+    │   ├── AmbiguousColumn, NotUniqueTable, WrongColumnCount, SubqueryRows
     │   ├── WrongArguments        a function or restrictor called with what it cannot take
     │   ├── RadiusAboveOverlap    a neighbour search wider than the stored overlap
     │   └── Unsupported           understood, and refused
@@ -127,6 +127,25 @@ class RadiusAboveOverlap(SqlError):
 class Unsupported(SqlError):
     code = "unsupported"
     mysql = 1235
+
+
+class NotUniqueTable(SqlError):
+    code = "not-unique-table"
+    mysql = 1066
+
+
+class WrongColumnCount(SqlError):
+    code = "wrong-column-count"
+    mysql = 1222
+    sqlstate = "21000"
+
+
+class SubqueryRows(SqlError):
+    """A subquery that stands for one value has several."""
+
+    code = "subquery-rows"
+    mysql = 1242
+    sqlstate = "21000"
 
 
 class UnknownStatement(SqlError):
