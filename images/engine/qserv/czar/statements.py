@@ -113,7 +113,8 @@ def _parse_error(sql: str, error: SqlglotError | None) -> ParseError | Unsupport
     after = details[0].get("end_context") or ""
     place = (near + after).strip()[:80] or sql.strip()[:80]
     if place.upper().startswith(("INTO OUTFILE", "INTO DUMPFILE")):
-        return Unsupported(f"{' '.join(place.split()[:2])} is refused: write the answer where you are, as 'qserv sql --output' does")
+        what = " ".join(place.split()[:2])
+        return Unsupported(f"{what} is refused: write the answer where you are, as 'qserv sql --output' does")
     return ParseError(
         "You have an error in your SQL syntax; check the SQL reference for what is answered "
         f"near '{place}' at line {line}"
