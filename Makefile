@@ -93,6 +93,7 @@ crds: $(READY) ## write crds/ anew from the operator's models
 
 docs: $(READY) crds ## write the generated pages of docs/ anew
 	@$(BIN)/python -m qserv.cli.reference > docs/reference/command-line.md
+	@$(BIN)/python -m qserv.cli.interfaces > docs/reference/interfaces.md
 
 charts: $(READY) ## check the charts and pack them into build/charts (needs helm)
 	@mkdir -p build/charts

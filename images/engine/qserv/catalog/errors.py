@@ -7,7 +7,7 @@
     │   ├── ParseError
     │   ├── UnknownDatabase, UnknownTable, UnknownColumn, UnknownFunction, UnknownVariable
     │   ├── NoDatabase, EmptyStatement, UnknownStatement
-    │   ├── AmbiguousColumn
+    │   ├── AmbiguousColumn, NotUniqueTable, WrongColumnCount, SubqueryRows
     │   ├── WrongArguments        a function or restrictor called with what it cannot take
     │   ├── RadiusAboveOverlap    a neighbour search wider than the stored overlap
     │   └── Unsupported           understood, and refused
@@ -20,6 +20,7 @@
     ├── DataError           input rows that cannot be loaded (file, line, column)
     ├── Conflict            what is asked does not go with the present state
     ├── NotFound            no such object in the metadata
+    ├── FileTrouble         a file or folder of the user's that cannot be read or written
     └── Unavailable         a process or database that cannot be reached just now
 
 Every error says what was wrong, where, and what to do. ``code`` is stable: it is what REST answers, what metrics and
@@ -126,6 +127,25 @@ class RadiusAboveOverlap(SqlError):
 class Unsupported(SqlError):
     code = "unsupported"
     mysql = 1235
+
+
+class NotUniqueTable(SqlError):
+    code = "not-unique-table"
+    mysql = 1066
+
+
+class WrongColumnCount(SqlError):
+    code = "wrong-column-count"
+    mysql = 1222
+    sqlstate = "21000"
+
+
+class SubqueryRows(SqlError):
+    """A subquery that stands for one value has several."""
+
+    code = "subquery-rows"
+    mysql = 1242
+    sqlstate = "21000"
 
 
 class UnknownStatement(SqlError):
@@ -245,6 +265,10 @@ class Unsafe(Conflict):
 class NotFound(QservError):
     code = "not-found"
     http = 404
+
+
+class FileTrouble(QservError):
+    code = "file-error"
 
 
 class Unavailable(QservError):

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from qserv.catalog.errors import SpecError
 from qserv.catalog.model import TableKind
 from qserv.catalog.types import SqlType
 
@@ -36,7 +37,10 @@ class ColumnSpec(Closed):
     @field_validator("type")
     @classmethod
     def _mysql_type(cls, text: str) -> str:
-        return str(SqlType.parse(text))
+        try:
+            return str(SqlType.parse(text))
+        except SpecError as error:
+            raise ValueError(error.message) from error
 
 
 class Format(StrEnum):
@@ -94,18 +98,18 @@ class TableSpec(Closed):
         }
         for field in needed[self.kind]:
             if getattr(self, field) is None:
-                raise ValueError(f"table {self.name}: a {self.kind} table needs {field!r}")
+                raise ValueError(f"a {self.kind} table needs {field!r}")
         for field in ("key", "position", "director", "directors", "keys", "radius"):
             if getattr(self, field) is not None and field not in allowed[self.kind]:
-                raise ValueError(f"table {self.name}: a {self.kind} table has no {field!r}")
+                raise ValueError(f"a {self.kind} table has no {field!r}")
         if self.columns is not None:
             names = [column.name.casefold() for column in self.columns]
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
-                raise ValueError(f"table {self.name}: columns named twice: {', '.join(twice)}")
+                raise ValueError(f"columns named twice: {', '.join(twice)}")
             for name in (self.key, *(self.position or ()), *(self.keys or ())):
                 if name is not None and name.casefold() not in names:
-                    raise ValueError(f"table {self.name}: {name!r} is not one of its columns")
+                    raise ValueError(f"{name!r} is not one of its columns")
         return self
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from qserv.catalog.errors import Conflict
+from qserv.catalog.errors import Conflict, UnknownTable
 from qserv.catalog.model import WorkerState
 from qserv.catalog.resources import RuntimeSettings, ScrubView
 from qserv.catalog.rest import Controller
@@ -70,6 +71,46 @@ def drain(controller: Controller, worker: str, console: Console) -> None:
             spinner.update(f"draining: {view.chunks:,} chunks, {decimal(view.bytes)} left")
             time.sleep(_POLL_SECONDS)
     console.print(f"{worker} holds no chunk any more: it may be stopped")
+
+
+def drop(controller: Controller, name: str, sure: Callable[[str], bool]) -> None:
+    """Drop ``database`` or ``database.table``, once ``sure`` has said yes to what would go.
+
+    Raises
+    ------
+    UnknownDatabase, UnknownTable
+        For what is not there.
+    Conflict
+        For what a transaction is being loaded into.
+    """
+    database, _, table = name.partition(".")
+    there = controller.database(database)
+    going = [one for one in there.tables if not table or one.name.casefold() == table.casefold()]
+    if table and not going:
+        raise UnknownTable(f"there is no table {name}")
+    rows = sum(one.rows for one in going)
+    loads = _loads(controller, there.name, {one.id for one in going})
+    names = ", ".join(one.name for one in going) or "no table"
+    aborted = ", and abort the load that goes on" if loads else ""
+    if not sure(f"drop {names} of {there.name}, rows: {rows:,}{aborted}?"):
+        return
+    for load in loads:
+        controller.end_transaction(load, "aborted")
+    while _loads(controller, there.name, {one.id for one in going}):
+        time.sleep(_POLL_SECONDS)
+    if table:
+        controller.drop_table(there.name, going[0].name)
+    else:
+        controller.drop_database(there.name)
+
+
+def _loads(controller: Controller, database: str, tables: set[int]) -> list[int]:
+    """The transactions of ``qserv load`` that still fill any of these tables."""
+    return [
+        row.id
+        for row in controller.transactions(database)
+        if row.state in ("started", "aborting") and tables.intersection(row.context.get("tables", ()))
+    ]
 
 
 def settings(found: RuntimeSettings, console: Console) -> None:

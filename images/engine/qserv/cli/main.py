@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from qserv.cli import operate
-from qserv.cli.told import HomeOption, home_of, told
+from qserv.cli import accounts, operate
+from qserv.cli.told import HomeOption, home_of, screen, told
 
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
@@ -21,21 +22,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 local_app = typer.Typer(help="A cluster on this machine.", no_args_is_help=True)
-account_app = typer.Typer(help="Accounts of people.", no_args_is_help=True)
 app.add_typer(local_app, name="local")
-app.add_typer(account_app, name="account")
+app.add_typer(accounts.app, name="account")
 app.add_typer(operate.app, name="workers")
 
 PROCESS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
+def _port(meaning: str) -> Any:
+    return typer.Option(min=0, max=65535, help=meaning)
+
+
 @local_app.command("up")
 def local_up(
     home: HomeOption = None,
-    workers: Annotated[int, typer.Option(min=1, max=64)] = 3,
-    mysql_port: Annotated[int, typer.Option(help="MySQL port; 0: the one of before, or any free one.")] = 0,
-    http_port: Annotated[int, typer.Option(help="The czar's HTTP port; 0 likewise.")] = 0,
-    controller_port: Annotated[int, typer.Option(help="The replication controller's port; 0 likewise.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many; more than before adds some.")] = 3,
+    mysql_port: Annotated[int, _port("MySQL port; 0: the one of before, or any free one.")] = 0,
+    http_port: Annotated[int, _port("The czar's HTTP port; 0 likewise.")] = 0,
+    controller_port: Annotated[int, _port("The replication controller's port; 0 likewise.")] = 0,
 ) -> None:
     """Start a cluster, or what of it does not run."""
     from rich.console import Console
@@ -66,19 +70,16 @@ def local_down(home: HomeOption = None) -> None:
 @local_app.command("status")
 def local_status(home: HomeOption = None) -> None:
     """Which processes run, and how the cluster is."""
-    from rich.console import Console
-
     from qserv.cli import local, show
 
     with told():
         place = home_of(home)
         place.facts()
         found = local.running(place)
-        console = Console()
-        show.running(found, console)
+        show.running(found, screen())
         if not found.get("replication"):
             raise typer.Exit(1)
-        show.status(local.status(place), console)
+        show.status(local.status(place), screen())
 
 
 @app.command("demo")
@@ -98,12 +99,10 @@ def demo_command(
 @app.command("status")
 def cluster_status(home: HomeOption = None) -> None:
     """How a cluster's chunks and workers are."""
-    from rich.console import Console
-
     from qserv.cli import connect, show
 
     with told(), closing(connect.controller(home_of(home))) as client:
-        show.status(client.status(), Console())
+        show.status(client.status(), screen())
 
 
 @app.command("load")
@@ -123,7 +122,7 @@ def load_command(
     from qserv.ingest.specfile import read_spec
 
     console = Console(stderr=True)
-    with told():
+    with told("stopped; what was read so far is kept: the same command goes on, 'qserv drop' takes it away"):
         wanted = read_spec(spec)
         with (
             closing(connect.controller(home_of(home))) as client,
@@ -143,18 +142,19 @@ def verify_command(
 
     from qserv.cli import care, connect
 
-    with told(), closing(connect.controller(home_of(home))) as client:
+    with told("it goes on by itself"), closing(connect.controller(home_of(home))) as client:
         care.verify(client, worker, Console(stderr=True))
 
 
 @app.command("drain")
-def drain_command(worker: str, home: HomeOption = None) -> None:
+def drain_command(worker: Annotated[str, typer.Argument(help="Its name.")], home: HomeOption = None) -> None:
     """Have a worker give its chunks to others, and wait until it may be stopped."""
     from rich.console import Console
 
     from qserv.cli import care, connect
 
-    with told(), closing(connect.controller(home_of(home))) as client:
+    stopped = f"it goes on; to change your mind: qserv workers state {worker} online"
+    with told(stopped), closing(connect.controller(home_of(home))) as client:
         care.drain(client, worker, Console(stderr=True))
 
 
@@ -163,14 +163,12 @@ def settings_command(
     home: HomeOption = None,
     factor: Annotated[int | None, typer.Option(min=1, max=16, help="Copies of each chunk.")] = None,
     bandwidth: Annotated[int | None, typer.Option(min=0, help="Bytes a second that repair may move.")] = None,
-    lost_after: Annotated[float | None, typer.Option(help="Seconds of silence until a worker is lost.")] = None,
+    lost_after: Annotated[float | None, typer.Option(min=1, help="Seconds of silence until a worker is lost.")] = None,
     scrub_interval: Annotated[float | None, typer.Option(min=0, help="Seconds between scrubs; 0: none.")] = None,
     scrub_bandwidth: Annotated[int | None, typer.Option(min=0, help="Bytes a second, on each worker.")] = None,
     compact_files: Annotated[int | None, typer.Option(min=0, help="Small files made one; 0: never.")] = None,
 ) -> None:
     """Show or change what can be changed while the cluster runs."""
-    from rich.console import Console
-
     from qserv.catalog.resources import SettingsWish
     from qserv.cli import care, connect
 
@@ -184,7 +182,20 @@ def settings_command(
             compact_files=compact_files,
         )
         changed = wish.model_dump(exclude_none=True)
-        care.settings(client.set_settings(wish) if changed else client.settings(), Console())
+        care.settings(client.set_settings(wish) if changed else client.settings(), screen())
+
+
+@app.command("drop")
+def drop_command(
+    name: Annotated[str, typer.Argument(help="A table, as database.table, or a whole database.")],
+    home: HomeOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Drop a table or a database, with all rows; also one that a broken load left."""
+    from qserv.cli import care, connect
+
+    with told(), closing(connect.controller(home_of(home))) as client:
+        care.drop(client, name, lambda question: yes or typer.confirm(question, err=True))
 
 
 BackupPlace = Annotated[
@@ -211,31 +222,37 @@ def _backup(kind: Literal["export", "import"], place: str, home: Path | None, da
     from qserv.catalog.resources import BackupWish
     from qserv.cli import backup, connect
 
-    with told():
+    with told(f"the {kind} goes on by itself; the same command follows it again"):
         wish = BackupWish(kind=kind, url=backup.place(place), databases=tuple(database or ()))
         backup.follow(connect.controller(home_of(home)), wish, Console(stderr=True))
 
 
 @app.command("sql")
 def sql_command(
-    statement: Annotated[str | None, typer.Argument(help="A statement; without one a prompt opens.")] = None,
+    statement: Annotated[
+        str | None, typer.Argument(help="Statements; without any a prompt opens, or a pipe is read.")
+    ] = None,
     home: HomeOption = None,
-    database: Annotated[str | None, typer.Option("--database", "-d")] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", "-d", help="The one that is meant where none is named.")
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="table, csv, json (a line a row) or parquet")] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default: the screen.")] = None,
 ) -> None:
-    """Ask SQL."""
+    """Ask SQL, and show the answer or write it to a file."""
     from qserv.catalog.errors import Conflict
     from qserv.cli import connect, sql
 
     with told():
         if form not in list(sql.Form):
             raise Conflict(f"--format {form}: choose one of {', '.join(sql.Form)}")
+        if form == sql.Form.PARQUET and output is None:
+            raise Conflict("Parquet goes to a file: give --output FILE")
         with closing(sql.Client(connect.czar(home_of(home)), database)) as client:
-            if statement is None:
+            if statement is None and sys.stdin.isatty():
                 sql.prompt(client, sql.Form(form))
             else:
-                sql.run(client, statement, sql.Form(form), output)
+                sql.script(client, sys.stdin.read() if statement is None else statement, sql.Form(form), output)
 
 
 @app.command("synth")
@@ -246,8 +263,8 @@ def synth_command(
     forced: Annotated[float, typer.Option(min=0, help="Forced sources an object, in the mean.")] = 0.0,
     truth: Annotated[bool, typer.Option(help="Make a second director and a match table.")] = True,
     wide: Annotated[bool, typer.Option(help="Give Object 150 columns instead of 20.")] = False,
-    seed: int = 1,
-    database: str = "synth",
+    seed: Annotated[int, typer.Option(help="The same seed makes the same rows.")] = 1,
+    database: Annotated[str, typer.Option(help="Its name in the load spec.")] = "synth",
 ) -> None:
     """Make a synthetic survey: the same from the same seed."""
     from rich.progress import Progress
@@ -273,52 +290,6 @@ def synth_command(
             progress=advance,
         )
     typer.echo(f"qserv load {spec}")
-
-
-@account_app.command("set")
-def account_set(
-    name: str,
-    home: HomeOption = None,
-    grant: Annotated[list[str] | None, typer.Option(help="A database it may read; * for all. May be repeated.")] = None,
-    admin: Annotated[bool | None, typer.Option(help="Whether it may see and stop others' queries.")] = None,
-    password_file: Annotated[Path | None, typer.Option(help="File with the password; default: it is asked.")] = None,
-    keep_password: Annotated[bool, typer.Option("--keep-password", help="Change the rights only.")] = False,
-) -> None:
-    """Create an account, or change its password and rights."""
-    from pydantic import SecretStr
-
-    from qserv.catalog.resources import AccountWish
-    from qserv.cli import connect
-
-    with told():
-        password = None if keep_password else _password(password_file)
-        wish = AccountWish(
-            password=SecretStr(password) if password is not None else None,
-            grants=tuple(grant) if grant is not None else None,
-            admin=admin,
-        )
-        with closing(connect.controller(home_of(home))) as client:
-            client.set_account(name, wish)
-
-
-@account_app.command("list")
-def account_list(home: HomeOption = None) -> None:
-    """Show all accounts."""
-    from rich.console import Console
-
-    from qserv.cli import connect, show
-
-    with told(), closing(connect.controller(home_of(home))) as client:
-        show.accounts(client.accounts(), Console())
-
-
-@account_app.command("remove")
-def account_remove(name: str, home: HomeOption = None) -> None:
-    """Remove an account."""
-    from qserv.cli import connect
-
-    with told(), closing(connect.controller(home_of(home))) as client:
-        client.remove_account(name)
 
 
 @app.command("czar", context_settings=PROCESS)
@@ -369,12 +340,6 @@ def _settings(kind: type[BaseSettings], name: str, arguments: list[str]) -> Any:
             f"{prefix}{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
         )
         raise SpecError(f"settings of qserv {name}: {wrong}") from error
-
-
-def _password(file: Path | None) -> str:
-    if file is not None:
-        return file.read_text().strip()
-    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Workers of a cluster.", no_args_is_help=True)
 
+_SHOWN = 10
+"""Chunks that are shown, of those that forbid a stop."""
+
 Name = Annotated[str, typer.Argument(help="The worker's name.")]
 
 
@@ -47,8 +50,10 @@ def may_stop(
     with told():
         answer = _controller(home).safe_to_stop(names)
     typer.echo(answer.reason)
-    for chunk in answer.chunks:
+    for chunk in answer.chunks[:_SHOWN]:
         typer.echo(f"  {chunk}")
+    if answer.count > _SHOWN:
+        typer.echo(f"  … and {answer.count - _SHOWN:,} more")
     if not answer.safe:
         raise typer.Exit(1)
 

@@ -9,15 +9,15 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from qserv.catalog.resources import AccountView, Status
 from qserv.ingest.load import Loaded, Report, TableProgress
@@ -25,18 +25,26 @@ from qserv.ingest.load import Loaded, Report, TableProgress
 _STATES = {"online": "green", "read-only": "cyan", "draining": "yellow", "suspect": "yellow", "lost": "red"}
 
 
+class _Speeds(ProgressColumn):
+    """Rows and bytes a second since the table's load began."""
+
+    def render(self, task: Task) -> Text:
+        seconds = task.finished_time or task.elapsed
+        if not seconds:
+            return Text("")
+        return Text(f"{task.fields['rows'] / seconds:,.0f}/s {decimal(int(task.completed / seconds))}/s", style="cyan")
+
+
 @contextmanager
 def load_progress(database: str, console: Console) -> Iterator[Report]:
     """A bar a table: rows, bytes, speed, time left."""
     with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=12),
+        TextColumn("{task.fields[rows]:,} rows", table_column=Column(justify="right", no_wrap=True)),
+        _Speeds(table_column=Column(justify="right", no_wrap=True)),
         TextColumn("{task.fields[phase]}", style="dim"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True, compact=True),
         console=console,
     ) as progress:
         bars: dict[str, TaskID] = {}
@@ -71,7 +79,7 @@ def loaded(outcome: Loaded, console: Console) -> None:
     )
     for table in outcome.tables:
         if table.dropped:
-            console.print(f"{table.name}: {table.dropped:,} rows without a director were dropped", style="yellow")
+            console.print(f"{table.name}: rows without a director, dropped: {table.dropped:,}", style="yellow")
     for warning in outcome.warnings:
         console.print(warning, style="yellow", markup=False)
 
@@ -90,7 +98,10 @@ def status(state: Status, console: Console) -> None:
             )
     if chunks.unmet:
         console.print(f"factor {state.factor} is not met: there are too few workers", style="yellow")
-    table = Table("worker", "state", "domain")
+    domains = any(worker.domain != worker.name for worker in state.workers)
+    table = Table(Column("worker", overflow="fold"), Column("state", no_wrap=True))
+    if domains:
+        table.add_column("domain", overflow="fold")
     for name in ("chunks", "at risk", "held", "free", "last seen"):
         table.add_column(name, justify="right")
     for worker in state.workers:
@@ -98,7 +109,7 @@ def status(state: Status, console: Console) -> None:
         table.add_row(
             worker.name,
             f"[{colour}]{worker.state}[/]",
-            worker.domain,
+            *([worker.domain] if domains else []),
             f"{worker.chunks:,}",
             f"{worker.at_risk:,}",
             decimal(worker.bytes),

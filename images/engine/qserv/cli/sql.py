@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,13 +20,18 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
+from sqlglot.dialects.mysql import MySQL
+from sqlglot.errors import TokenError
+from sqlglot.tokenizer_core import TokenType
 
 from qserv.catalog.errors import Conflict, QservError, Unavailable, WorkerFailed, from_code
 from qserv.cli.connect import CzarAddress
+from qserv.cli.told import ENDLESS, screen
 
 _ARROW = "application/vnd.apache.arrow.stream"
 _SHOWN_ROWS = 1000
 """Rows that a table on the screen shows at most."""
+_USE = re.compile(r"\s*USE\s+(?P<quoted>`?)(?P<name>[^\s`;]+)(?P=quoted)\s*;?\s*", re.IGNORECASE)
 
 
 class Form(StrEnum):
@@ -107,10 +114,17 @@ class Client:
                 yield Answer(None, query)
             else:
                 yield Answer(pa.ipc.open_stream(_Body(answer.iter_bytes())), query)
+            self._remember(sql)
         except (httpx.TransportError, pa.ArrowInvalid) as error:
             raise WorkerFailed("the answer broke off: what came of it is not the whole") from error
         finally:
             answer.close()
+
+    def _remember(self, sql: str) -> None:
+        """The czar knows no session over HTTP: the database that was chosen is sent with each statement."""
+        chosen = _USE.fullmatch(sql)
+        if chosen is not None:
+            self._database = chosen["name"]
 
     def chunks(self, query: str) -> int:
         """How many chunks a query touched."""
@@ -120,14 +134,40 @@ class Client:
         return int(answer.json()["chunks"])
 
 
-def run(client: Client, sql: str, form: Form, output: Path | None) -> None:
-    """Ask, and write the rows to the screen or a file.
+def script(client: Client, text: str, form: Form, output: Path | None) -> None:
+    """Ask statements, one after the other; the first that fails ends it.
 
     Raises
     ------
     Conflict
-        For Parquet without a file.
+        For Parquet without a file, or several statements into one.
     """
+    statements, rest = split(text)
+    statements += [rest] if rest else []
+    if output is not None and len(statements) > 1:
+        raise Conflict(f"{len(statements)} statements do not go into one file: ask them one by one")
+    for statement in statements:
+        run(client, statement, form, output)
+
+
+def split(text: str) -> tuple[list[str], str]:
+    """Statements that end with a semicolon, and what comes after the last: nothing, or a statement's beginning."""
+    statements: list[str] = []
+    began = 0
+    try:
+        tokens = MySQL().tokenize(text)
+    except TokenError:  # a text or a comment that has not ended yet
+        return [], text.strip()
+    for token in tokens:
+        if token.token_type is TokenType.SEMICOLON:
+            statements.append(text[began : token.start].strip())
+            began = token.end + 1
+    left = any(token.start >= began for token in tokens)
+    return [one for one in statements if one], text[began:].strip() if left else ""
+
+
+def run(client: Client, sql: str, form: Form, output: Path | None) -> None:
+    """Ask one statement, and write its rows to the screen or a file, which is whole or not there."""
     if form is Form.PARQUET and output is None:
         raise Conflict("Parquet goes to a file: give --output FILE")
     began = time.monotonic()
@@ -142,9 +182,13 @@ def run(client: Client, sql: str, form: Form, output: Path | None) -> None:
             _write(reader, form, sys.stdout.buffer)
         else:
             temporary = output.with_name(f".{output.name}.part")
-            with temporary.open("wb") as file:
-                _write(reader, form, file)
-            temporary.replace(output)
+            try:
+                with temporary.open("wb") as file:
+                    _write(reader, form, file)
+                temporary.replace(output)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
 
 
 def _write(reader: pa.RecordBatchReader, form: Form, file: IO[bytes]) -> None:
@@ -176,10 +220,10 @@ def _table(reader: pa.RecordBatchReader, output: Path | None, began: float) -> N
     if count > len(shown):
         note += f"; the first {len(shown)} are shown: ask for --format csv to have all"
     if output is None:
-        Console().print(table)
+        screen().print(table)
     else:
         with output.open("w") as file:
-            Console(file=file, width=200).print(table)
+            Console(file=file, width=ENDLESS).print(table)
     Console(stderr=True).print(note, style="dim")
 
 
@@ -222,27 +266,27 @@ def _refusal(answer: httpx.Response) -> QservError:
 
 def prompt(client: Client, form: Form) -> None:
     """Read statements, each up to its semicolon, until the end of the input; an error ends only its statement."""
+    with suppress(ImportError):  # where it is there, lines can be edited and come again
+        importlib.import_module("readline")
     console = Console(stderr=True)
-    lines: list[str] = []
+    console.print("End statements with ';'. 'exit' or Ctrl-D leaves, Ctrl-C stops a statement.", style="dim")
+    begun = ""
     while True:
         try:
-            line = input("   -> " if lines else "qserv> ")
+            line = input("   -> " if begun else "qserv> ")
         except EOFError:
+            console.print()
             return
         except KeyboardInterrupt:
-            lines = []
+            begun = ""
             console.print()
             continue
-        if not lines and line.strip().rstrip(";").casefold() in ("exit", "quit", "\\q"):
+        if not begun and line.strip().rstrip(";").casefold() in ("exit", "quit", "\\q"):
             return
-        lines.append(line)
-        if not line.rstrip().endswith(";"):
-            continue
-        sql, lines = "\n".join(lines).strip().rstrip(";"), []
-        if not sql.strip():
-            continue
+        statements, begun = split(f"{begun}\n{line}")
         try:
-            run(client, sql, form, None)
+            for statement in statements:
+                run(client, statement, form, None)
         except QservError as error:
             console.print(f"{error.code}: {error.message}", style="red", highlight=False, markup=False)
         except KeyboardInterrupt:

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qserv.catalog.errors import ArithmeticOverflow, QservError, ResourceExhausted
+from qserv.catalog.errors import ArithmeticOverflow, QservError, ResourceExhausted, SubqueryRows
 from qserv.catalog.settings import CzarSettings
 from qserv.czar.cancelling import Permit
 from qserv.sql.functions import MACROS
@@ -169,6 +169,8 @@ def merge_error(error: Exception) -> QservError:
             "putting the workers' rows together needs more memory than the czar may use "
             f"(QSERV_CZAR_MEMORY_LIMIT): select fewer rows or columns, or aggregate more. {text}"
         )
+    if "More than one row returned by a subquery" in text:
+        return SubqueryRows("Subquery returns more than 1 row")
     if "Out of Range Error" in text or "Conversion Error" in text:
         return ArithmeticOverflow(f"a value is out of its type's range: {text}")
     return QservError(f"putting the answer together failed: {text}")

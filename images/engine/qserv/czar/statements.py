@@ -53,6 +53,23 @@ _SPELLINGS = (
 """Spellings that MySQL takes and the parser does not, as ones that it does."""
 
 
+_COMMA_AT_END = re.compile(r",\s*(?:\)|;|$|(?:FROM|WHERE|GROUP|ORDER|HAVING|LIMIT|UNION)\b)", re.I)
+_ENDS = frozenset(
+    {
+        TokenType.R_PAREN,
+        TokenType.SEMICOLON,
+        TokenType.FROM,
+        TokenType.WHERE,
+        TokenType.GROUP_BY,
+        TokenType.ORDER_BY,
+        TokenType.HAVING,
+        TokenType.LIMIT,
+        TokenType.UNION,
+    }
+)
+"""What may follow the last of a list, and so never a comma."""
+
+
 def parse(sql: str) -> exp.Expression | None:
     """The statement; None where the text holds none but comments.
 
@@ -77,17 +94,32 @@ def parse(sql: str) -> exp.Expression | None:
         raise Unsupported("one statement at a time: send them one by one")
     if not found:
         return None
+    _refuse_trailing_comma(sql)
     if isinstance(found[0], exp.Alias | exp.Column | exp.Command) or not isinstance(found[0], exp.Expression):
         raise _parse_error(sql, None)
     return found[0]
 
 
-def _parse_error(sql: str, error: SqlglotError | None) -> ParseError:
+def _refuse_trailing_comma(sql: str) -> None:
+    """A list that ends with a comma, which the parser takes and MySQL does not."""
+    if _COMMA_AT_END.search(sql) is None:
+        return
+    tokens = _tokens(sql)
+    for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.token_type is TokenType.COMMA and (after is None or after.token_type in _ENDS):
+            near = sql[token.start :].strip()[:80]
+            raise ParseError(f"You have an error in your SQL syntax; a list ends with a comma near '{near}'")
+
+
+def _parse_error(sql: str, error: SqlglotError | None) -> ParseError | Unsupported:
     details = getattr(error, "errors", None) or [{}]
     near = details[0].get("highlight") or ""
     line = details[0].get("line") or 1
     after = details[0].get("end_context") or ""
     place = (near + after).strip()[:80] or sql.strip()[:80]
+    if place.upper().startswith(("INTO OUTFILE", "INTO DUMPFILE")):
+        what = " ".join(place.split()[:2])
+        return Unsupported(f"{what} is refused: write the answer where you are, as 'qserv sql --output' does")
     return ParseError(
         "You have an error in your SQL syntax; check the SQL reference for what is answered "
         f"near '{place}' at line {line}"

@@ -188,10 +188,14 @@ class Load:
         """Use a table that is there: one of this load, left by a crash, or one to append to."""
         if self._append:
             return
+        name = f"{self._spec.database}.{there.name}"
         same = _shape(there.spec) == _shape(task.spec)
         if not same or (there.published and not done):
             raise AlreadyExists(
-                f"there is a table {self._spec.database}.{there.name}: drop it first, or add rows to it with --append"
+                f"there is a table {name}: add rows to it with --append, or take it away with 'qserv drop {name}'"
+                if there.published
+                else f"a load with another spec has begun to fill {name}: end it with that spec,"
+                f" or take it away with 'qserv drop {name}'"
             )
         task.created = not there.published
 

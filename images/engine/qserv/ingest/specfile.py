@@ -9,7 +9,10 @@ import yaml
 from pydantic import ValidationError
 
 from qserv.catalog.errors import SpecError
-from qserv.catalog.spec import LoadSpec
+from qserv.catalog.invalid import Place, words
+from qserv.catalog.spec import ColumnSpec, FamilySpec, LoadSpec, SourceSpec, TableSpec
+
+_KEYS = {key for model in (LoadSpec, FamilySpec, TableSpec, ColumnSpec, SourceSpec) for key in model.model_fields}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -52,10 +55,36 @@ def read_spec(path: Path) -> LoadSpec:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SpecError(f"{path}: the load spec cannot be read: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        raise SpecError(f"{path}{where}: this is not YAML, or not well indented: {error.problem}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: this is not YAML: {error}") from error
+        raise SpecError(f"{path}: this is not YAML, but perhaps a file of data: {error}") from error
+    if not isinstance(content, dict):
+        raise SpecError(f"{path}: a load spec has the keys database, family and tables; here is {_kind(content)}")
     try:
         return LoadSpec.model_validate(content)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        wrong = words(error, lambda place: _place(content, place), _KEYS)
         raise SpecError(f"{path}: this is no load spec: {wrong}") from error
+
+
+def _kind(content: object) -> str:
+    return "nothing" if content is None else f"a {'list' if isinstance(content, list) else 'text or number'}"
+
+
+def _place(content: Any, place: Place) -> str:
+    """A place in a spec: tables and columns by their names, where they have one."""
+    said: list[str] = []
+    for part in place:
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            content = None
+        name = content.get("name") if isinstance(content, dict) else None
+        if isinstance(part, int) and said and isinstance(name, str):
+            said[-1] = f"{said[-1].removesuffix('s')} {name!r}"
+        else:
+            said.append(str(part))
+    return ", ".join(said)

@@ -18,14 +18,12 @@ from qserv.sql.joins import FromReader, terms
 from qserv.sql.scope import Scope
 from qserv.sql.source import Condition, Origin
 from qserv.sql.tail import OrderKey, Tail, limit_of
-from qserv.sql.translate import Translator
+from qserv.sql.translate import AREASPEC, Translator
 from qserv.sql.values import INT, Kind, Type, Value, boolean, key, key_of_shown, shown_value
 from qserv.sql.windows import partition_by
 
 if TYPE_CHECKING:
     from qserv.sql.planner import Planner
-
-AREASPEC = "qserv_areaspec_"
 
 
 @dataclass(frozen=True)

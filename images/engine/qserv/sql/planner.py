@@ -14,10 +14,10 @@ from qserv.catalog.errors import (
     EmptyStatement,
     NoDatabase,
     ParseError,
-    SqlError,
     UnknownDatabase,
     UnknownTable,
     Unsupported,
+    WrongColumnCount,
 )
 from qserv.catalog.model import Catalog, Table
 from qserv.sql import arithmetic, comparisons, conditions, dates, numeric, sky, strings, windows
@@ -217,7 +217,7 @@ class Planner:
         step = self.query(query.expression, None)
         self._common.pop()
         if len(start.columns) != len(step.columns):
-            raise SqlError("The used SELECT statements have a different number of columns")
+            raise WrongColumnCount("The used SELECT statements have a different number of columns")
         types = [type_ for _, type_ in start.columns]
         columns = ", ".join(f"c{index}" for index in range(len(types)))
         union_ = "UNION" if query.args.get("distinct") else "UNION ALL"

@@ -13,13 +13,13 @@ from qserv.catalog.errors import UnknownFunction, WrongArguments
 from qserv.catalog.model import Family, TableKind
 from qserv.sky import regions
 from qserv.sky.chunker import partitioning
-from qserv.sql.block import AREASPEC, Block
+from qserv.sql.block import Block
 from qserv.sql.constants import constant_number, constant_numbers
 from qserv.sql.locality import CHUNK, Layout, home_keys
 from qserv.sql.plan import KeyLookup, Restriction
 from qserv.sql.scope import Relation
 from qserv.sql.source import Condition
-from qserv.sql.translate import Translator
+from qserv.sql.translate import AREASPEC, Translator
 from qserv.sql.values import Kind
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from qserv.catalog.errors import AmbiguousColumn, UnknownColumn, UnknownTable
+from qserv.catalog.errors import AmbiguousColumn, NotUniqueTable, UnknownColumn, UnknownTable
 from qserv.catalog.model import Family, Table
 from qserv.sql.values import Value, column_type, name
 
@@ -108,7 +108,7 @@ class Scope:
         folded = relation.alias.casefold()
         for other in self.relations:
             if other.alias.casefold() == folded and other.database == relation.database:
-                raise UnknownTable(f"Not unique table/alias: '{relation.alias}': give each use an alias of its own")
+                raise NotUniqueTable(f"Not unique table/alias: '{relation.alias}': give each use an alias of its own")
         self.relations.append(relation)
 
     def _named(self, column: exp.Column) -> Iterator[Relation]:

@@ -26,6 +26,8 @@ HANDLERS: dict[type[exp.Expr], Handler] = {}
 FUNCTIONS: dict[str, Function] = {}
 """MySQL functions that the parser leaves as plain calls, by lower-case name."""
 
+AREASPEC = "qserv_areaspec_"
+
 _REFUSED = {
     "load_file": "it would read a file of the server",
     "sleep": "it would only hold a worker",
@@ -111,6 +113,11 @@ class Translator:
 def unknown_function(called: str) -> UnknownFunction | Unsupported:
     if called.lower() in _REFUSED:
         return Unsupported(f"function {called} is refused: {_REFUSED[called.lower()]}")
+    if called.lower().startswith(AREASPEC):
+        return Unsupported(
+            f"{called} cuts the whole query: write it in WHERE itself, joined by AND;"
+            " inside of an expression write scisql_s2PtIn…(ra, decl, …) = 1"
+        )
     return UnknownFunction(f"FUNCTION {called} does not exist")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from qserv.catalog.errors import SqlError, UnknownColumn, Unsupported
+from qserv.catalog.errors import UnknownColumn, Unsupported, WrongColumnCount
 from qserv.sql.emit import Files
 from qserv.sql.plan import Restriction
 from qserv.sql.rows import Local, Rows, converted
@@ -24,7 +24,7 @@ def union(planner: Planner, node: exp.SetOperation, parent: Scope | None) -> Row
     """A set operation of two queries, with the types that MySQL would give its columns."""
     left, right = planner.query(node.this, parent), planner.query(node.expression, parent)
     if len(left.columns) != len(right.columns):
-        raise SqlError("The used SELECT statements have a different number of columns")
+        raise WrongColumnCount("The used SELECT statements have a different number of columns")
     types = [common([a, b]) for (_, a), (_, b) in zip(left.columns, right.columns, strict=True)]
     columns = tuple((shown, type_) for (shown, _), type_ in zip(left.columns, types, strict=True))
 

@@ -95,6 +95,42 @@ def test_a_wrong_statement_is_told_and_fails(home: Home) -> None:
     assert "unknown-table" in run("sql", "SELECT * FROM Nope", "-d", "sky", "--home", str(home.path), code=1)
 
 
+def test_statements_of_a_pipe_are_asked_in_turn(home: Home) -> None:
+    place = ["--home", str(home.path), "--format", "csv"]
+    text = "USE sky; SELECT COUNT(*) AS n FROM Star;\nSELECT 'a;b' AS t -- the last needs no semicolon"
+    assert piped(text, *place).splitlines() == ['"n"', "400", '"t"', '"a;b"']
+    assert "unknown-column" in piped("SELECT 1; SELECT nope; SELECT 2", *place, code=1)
+
+
+def piped(text: str, *arguments: str, code: int = 0) -> str:
+    answer = CliRunner().invoke(app, ["sql", *arguments], input=text)
+    assert answer.exit_code == code, answer.output
+    return answer.output
+
+
+def test_an_output_is_whole_or_not_there(home: Home, tmp_path: Path) -> None:
+    place = ["--home", str(home.path), "--format", "csv"]
+    assert "file-error" in run("sql", "SELECT 1", "--output", str(tmp_path), *place, code=1)
+    assert "file-error" in run("sql", "SELECT 1", "--output", str(tmp_path / "none" / "x"), *place, code=1)
+    assert "one by one" in run("sql", "SELECT 1; SELECT 2", "--output", str(tmp_path / "x"), *place, code=1)
+    assert not [*tmp_path.iterdir(), *tmp_path.parent.glob(".*.part")]
+
+
+def test_a_broken_load_is_dropped(home: Home, tmp_path: Path) -> None:
+    place = ["--home", str(home.path)]
+    spec, other = tmp_path / "sky.yaml", SPEC.replace("database: sky", "database: broken")
+    spec.write_text(other.replace("stars.csv", "http://127.0.0.1:1/stars.csv"))
+    assert "unavailable" in run("load", str(spec), *place, code=1)
+    (tmp_path / "stars.csv").write_text("id,ra,decl\n1,2,3\n")
+    spec.write_text(other.replace("type: DOUBLE", "type: FLOAT"))
+    assert "take it away with 'qserv drop broken.Star'" in run("load", str(spec), *place, code=1)
+    assert "unknown-table" in run("drop", "broken.None", "--yes", *place, code=1)
+    run("drop", "broken.Star", "--yes", *place)
+    assert "loaded 1 rows" in run("load", str(spec), *place)
+    run("drop", "broken", "--yes", *place)
+    assert "unknown-database" in run("drop", "broken", "--yes", *place, code=1)
+
+
 def test_accounts_are_set_and_removed(home: Home, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("pw\n")
     place = ["--home", str(home.path)]
@@ -121,6 +157,12 @@ def test_down_never_ends_a_stranger(tmp_path: Path) -> None:
 
 def test_no_cluster_is_said_so(tmp_path: Path) -> None:
     assert "qserv local up" in run("sql", "SELECT 1", "--home", str(tmp_path), code=1)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert f"file-error: {tmp_path / 'file'}" in run("local", "up", "--home", str(tmp_path / "file"), code=1)
+    assert "file-error" in run("synth", str(tmp_path / "file" / "x"), "--objects", "1", code=1)
 
 
 def test_missing_settings_are_named() -> None:

@@ -21,6 +21,13 @@ def connection(standing: Cluster) -> Connection:
     [
         ("SELEC 1", 1064, "syntax"),
         ("SELECT FROM WHERE", 1064, "syntax"),
+        ("SELECT ra, FROM Object", 1064, "comma"),
+        ("SELECT ra FROM Object WHERE objectId IN (1, 2, )", 1064, "comma"),
+        ("SELECT ra FROM Object INTO OUTFILE '/tmp/x'", 1235, "INTO OUTFILE"),
+        ("SELECT 1 FROM Object o JOIN Source o USING (objectId)", 1066, "'o'"),
+        ("SELECT ra FROM Object UNION SELECT ra, decl FROM Object", 1222, "columns"),
+        ("SELECT (SELECT ra FROM Object)", 1242, "more than 1 row"),
+        ("SELECT 1 FROM Object WHERE ra < 1 OR qserv_areaspec_circle(10, 20, 1)", 1235, "joined by AND"),
         ("SELECT COUNT(*) FROM Nothing", 1146, "Nothing"),
         ("SELECT COUNT(*) FROM nowhere.Object", 1049, "nowhere"),
         ("SELECT colour FROM Object", 1054, "colour"),

@@ -101,10 +101,17 @@ def test_a_package_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("text", "message"),
     [
         ("database: [", "not YAML"),
-        ("database: sky", "tables: Field required"),
-        ("database: sky\ntables: [{name: T, kind: replicated, colour: red}]", "tables.0.colour: Extra inputs"),
+        ("database: sky", "tables: is needed"),
+        ("database: sky\ntables: [{name: T, kind: replicated, colour: red}]", "table 'T': there is no key 'colour'"),
         ("database: sky\ntables: [{name: T, kind: director, key: id}]", "needs 'position'"),
-        ("- 1", "no load spec"),
+        ("- 1", "here is a list"),
+        ("", "here is nothing"),
+        ("database: sky\ntables: [{name: T, kind: replicated, positon: [a, b]}]", "did you mean 'position'"),
+        (
+            "database: sky\ntables: [{name: T, kind: replicated, columns: [{name: a, type: DUBLE}]}]",
+            "table 'T', column 'a', type: unknown column type 'DUBLE'",
+        ),
+        ("database: sky\ntables:\n  - name: T\n   kind: child", "line 4, column 4: this is not YAML"),
     ],
 )
 def test_a_wrong_spec_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:

@@ -17,7 +17,7 @@ CASES = [
     ("SELECT * FROM nope", errors.UnknownTable, "Table 'synth.nope' doesn't exist"),
     ("SELECT * FROM nope.Object", errors.UnknownDatabase, "Unknown database 'nope'"),
     ("SELECT ra FROM Object, Source", errors.AmbiguousColumn, "Column 'ra' in field list is ambiguous"),
-    ("SELECT 1 FROM Object, Object", errors.UnknownTable, "Not unique table/alias: 'Object'"),
+    ("SELECT 1 FROM Object, Object", errors.NotUniqueTable, "Not unique table/alias: 'Object'"),
     ("SELECT nope(ra) FROM Object", errors.UnknownFunction, "FUNCTION nope does not exist"),
     ("SELECT ra FROM", errors.ParseError, "error in your SQL syntax"),
     ("", errors.EmptyStatement, "Query was empty"),
