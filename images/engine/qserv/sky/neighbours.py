@@ -33,6 +33,9 @@ _TILE = 100_000
 _WIDE = 4
 """Radii that a stripe has to be wide at least: what neighbouring ones share is searched twice."""
 
+_SHRUNK = 0.75
+"""Of the points that a stripe may have: crowds in one place are not cut further."""
+
 _LEVELS = 65_535
 _SAMPLED = 1000
 """Points whose neighbours are counted at a time, and to guess how many pairs there are."""
@@ -110,7 +113,7 @@ def among(points: Floats, own: int, reach: Reach, most: int, check: Check) -> li
     if pairs <= most:
         return [Block(0, own, partial(_among, every, points, own, reach))]
     stripes = _stripes(points, own, reach, ceil(pairs / most))
-    if len(stripes) == 1:
+    if max(count for _, count in stripes) > _SHRUNK * own:
         return between(points[:own], every, reach, most, check)
     return [
         Block(0, own, partial(_placed, block, places))

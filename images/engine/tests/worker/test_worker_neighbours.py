@@ -86,7 +86,7 @@ class Sky:
 
     def _write(self, table: Table, kind: FileKind, number: int, rows: pa.Table) -> None:
         schema = file_schema(table, kind)
-        file = write_chunk(self.folder, "sky", table.name, table.unit, number, kind, 1, [rows], schema, "id")
+        file = write_chunk(self.folder, "sky", table.name, table.unit, number, kind, 1, rows.combine_chunks().to_batches(), schema, "id")
         self.files.setdefault((table.name, kind), {})[number] = (Path(file.path).name,)
 
     def task(self, sql: str) -> QueryTask:
