@@ -77,8 +77,8 @@ class Canary:
             lane="point",
         )
         stream = self._calls.client(worker.flight).query(task)
-        for batch, done in stream:
-            if done is None and batch.num_rows:
+        for batch, _ in stream:
+            if batch.num_rows:
                 row = batch.to_pylist()[0]
                 return int(row["n"]), int(row["h"] or 0)
         raise Unavailable(f"worker {worker.name} gave no rows")
