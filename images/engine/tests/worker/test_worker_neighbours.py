@@ -86,7 +86,8 @@ class Sky:
 
     def _write(self, table: Table, kind: FileKind, number: int, rows: pa.Table) -> None:
         schema = file_schema(table, kind)
-        file = write_chunk(self.folder, "sky", table.name, table.unit, number, kind, 1, rows.combine_chunks().to_batches(), schema, "id")
+        parts = rows.combine_chunks().to_batches()
+        file = write_chunk(self.folder, "sky", table.name, table.unit, number, kind, 1, parts, schema, "id")
         self.files.setdefault((table.name, kind), {})[number] = (Path(file.path).name,)
 
     def task(self, sql: str) -> QueryTask:
