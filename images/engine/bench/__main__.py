@@ -33,7 +33,7 @@ def main() -> int:
             _cluster(results, stack, folder, sizes, set(arguments.only))
         if "hats" in arguments.only:
             results.section("Load beside hats-import")
-            hats.measure(results, folder, surveys.narrow(folder / "surveys", sizes))
+            hats.measure(results, folder, surveys.for_hats(folder / "surveys", sizes))
         if "memory" in arguments.only:
             results.section("Memory while loading")
             memory.measure(results, folder, sizes.memory_rows)

@@ -17,11 +17,12 @@ from qserv.ingest.specfile import read_spec, write_spec
 from qserv.ingest.synth import synthesize
 from qserv.ingest.synthshapes import Area
 
-NARROW, WIDE, DENSE, GAIA = "narrow", "wide", "dense", "gaia"
+NARROW, WIDE, DENSE, GAIA, HATS = "narrow", "wide", "dense", "gaia", "hats"
 
-WIDE_AREA = FamilySpec(stripes=60, substripes=18, overlap=0.01667)
-DENSE_AREA = FamilySpec(stripes=360, substripes=10, overlap=0.01667)
-"""Some 60,000 objects in a chunk; LSST's have more."""
+LARGE_CHUNKS = FamilySpec(stripes=60, substripes=18, overlap=0.01667)
+WIDE_CHUNKS = FamilySpec(stripes=20, substripes=54, overlap=0.01667)
+DENSE_CHUNKS = FamilySpec(stripes=360, substripes=10, overlap=0.01667)
+"""Chunks of some 230,000, 150,000 and 60,000 objects: LSST's will have 270,000 (40 billion in 150,000 chunks)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,15 @@ class Sizes:
     sources_per_object: float
     wide_objects: int
     dense_objects: int
+    hats_objects: int
     rows_sent: int
     rounds: int
     lookups: int
     memory_rows: tuple[int, int]
 
 
-QUICK = Sizes(500_000, 4, 100_000, 300_000, 300_000, 3, 100, (500_000, 1_500_000))
-FULL = Sizes(5_000_000, 10, 500_000, 1_000_000, 1_000_000, 5, 300, (10_000_000, 30_000_000))
+QUICK = Sizes(500_000, 4, 100_000, 300_000, 500_000, 300_000, 3, 100, (500_000, 1_500_000))
+FULL = Sizes(20_000_000, 2.5, 2_000_000, 1_000_000, 5_000_000, 1_000_000, 5, 300, (10_000_000, 30_000_000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,16 @@ def make(folder: Path, sizes: Sizes) -> dict[str, Survey]:
     gaia = next(each.spec for each in write_demo(folder / GAIA) if each.spec.stem == GAIA)
     dense = Area(ra_min=40.0, dec_min=-0.5, ra_max=40.0 + sizes.dense_objects / 1_000_000, dec_max=0.5)
     return {
-        NARROW: narrow(folder, sizes),
-        WIDE: _survey(folder, WIDE, sizes.wide_objects, 0, Area(), wide=True),
-        DENSE: _survey(folder, DENSE, sizes.dense_objects, 0, dense, family=DENSE_AREA),
+        NARROW: _survey(folder, NARROW, sizes.objects, sizes.sources_per_object, Area()),
+        WIDE: _survey(folder, WIDE, sizes.wide_objects, 0, Area(), wide=True, family=WIDE_CHUNKS),
+        DENSE: _survey(folder, DENSE, sizes.dense_objects, 0, dense, family=DENSE_CHUNKS),
         GAIA: Survey(gaia, read_spec(gaia)),
     }
 
 
-def narrow(folder: Path, sizes: Sizes) -> Survey:
-    return _survey(folder, NARROW, sizes.objects, sizes.sources_per_object, Area())
+def for_hats(folder: Path, sizes: Sizes) -> Survey:
+    """Fewer objects: hats-import takes its time."""
+    return _survey(folder, HATS, sizes.hats_objects, 0, Area())
 
 
 def _survey(
@@ -86,7 +89,7 @@ def _survey(
     area: Area,
     *,
     wide: bool = False,
-    family: FamilySpec = WIDE_AREA,
+    family: FamilySpec = LARGE_CHUNKS,
 ) -> Survey:
     path = folder / database / f"{database}.yaml"
     if not path.exists():

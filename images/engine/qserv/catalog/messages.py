@@ -29,6 +29,7 @@ or ``index-<partition>`` or ``full``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -55,15 +56,23 @@ class Failure(Message):
 class QuerySource(Message):
     """A parameter ``$s<i>`` of the statement: the files of one table, or of its overlap.
 
-    ``shared`` are the files of a replicated table, the same for all chunks. ``schema_ipc`` is the base64 of the Arrow
-    IPC schema of the files, given when a chunk may have none: it then reads as a table of no rows.
+    ``by_chunk`` are the names of a partitioned table's files, those of a chunk separated by commas, chunks by
+    semicolons: a text, because one of 150,000 chunks is written and read in some milliseconds. ``shared`` are the files
+    of a replicated table, the same for all chunks. ``schema_ipc`` is the base64 of the Arrow IPC schema of the files,
+    given when a chunk may have none: it then reads as a table of no rows.
     """
 
     database: str
     table: str
     kind: FileKind = FileKind.MAIN
+    by_chunk: str | None = None
     shared: tuple[str, ...] = ()
     schema_ipc: str | None = None
+
+    @staticmethod
+    def names(chunks: Iterable[Iterable[str]]) -> str:
+        """The names of the files of each chunk as ``by_chunk``."""
+        return ";".join(map(",".join, chunks))
 
 
 class PairStep(Message):
@@ -94,9 +103,9 @@ class PairStep(Message):
 class QueryTask(Message):
     """One statement over many chunks.
 
-    ``sql`` is DuckDB's, reading source ``i`` as ``read_parquet($s<i>)``. ``chunks[k]`` is a chunk's number and, for
-    each source that is not shared, its file names. ``steps`` are made before it for the same chunks. ``limit``: enough
-    rows for the one that asks, in all. ``prompt``: rows go to a client as they come, who waits for the first.
+    ``sql`` is DuckDB's, reading source ``i`` as ``read_parquet($s<i>)``. ``chunks`` are the numbers of the chunks.
+    ``steps`` are made before it for the same chunks. ``limit``: enough rows for the one that asks, in all. ``prompt``:
+    rows go to a client as they come, who waits for the first.
     """
 
     do: Literal["query"] = "query"
@@ -104,7 +113,7 @@ class QueryTask(Message):
     sql: str
     sources: tuple[QuerySource, ...]
     steps: tuple[PairStep, ...] = ()
-    chunks: tuple[tuple[int, tuple[tuple[str, ...], ...]], ...] = ()
+    chunks: tuple[int, ...] = ()
     lane: Literal["point", "scan"] = "scan"
     limit: int | None = None
     prompt: bool = False

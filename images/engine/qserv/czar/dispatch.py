@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import repeat
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
@@ -104,24 +103,22 @@ _Message: TypeAlias = "pa.RecordBatch | pa.Schema | _Failed | _Ended | QservErro
 def task(ask: Ask, assignment: Assignment) -> QueryTask:
     """The message to a worker. Built without validation: it may hold 150,000 chunks, and is made of checked facts."""
     leaf, files = ask.leaf, ask.placement.files
-    cut = [_names(files.get(s.table.id, {}), s.kind, assignment.chunks) for s in leaf.sources if s.table.partitioned]
-    chunks = tuple(zip(assignment.chunks, zip(*cut, strict=True) if cut else repeat(()), strict=False))
-    sparse = {index for index, found in enumerate(cut) if not all(found)}
-    sources, position = [], 0
+    sources = []
     for source in leaf.sources:
-        shared: tuple[str, ...] = ()
+        shared, by_chunk = (), None
+        units = files.get(source.table.id, {})
         if source.table.partitioned:
-            empty = position in sparse
-            position += 1
+            cut = _names(units, source.kind, assignment.chunks)
+            by_chunk, empty = QuerySource.names(cut), not all(cut)
         else:
-            found = files.get(source.table.id, {}).get(source.table.id)
-            shared = found.main if found else ()
+            shared = units.get(source.table.id, ChunkFiles()).main
             empty = not shared
         sources.append(
             QuerySource(
                 database=source.table.database,
                 table=source.table.name,
                 kind=source.kind,
+                by_chunk=by_chunk,
                 shared=shared,
                 schema_ipc=encode_ipc(file_schema(source.table, source.kind)) if empty else None,
             )
@@ -132,7 +129,7 @@ def task(ask: Ask, assignment: Assignment) -> QueryTask:
         sql=leaf.sql,
         sources=tuple(sources),
         steps=leaf.steps,
-        chunks=chunks,
+        chunks=assignment.chunks,
         lane=ask.lane,
         limit=leaf.limit,
         prompt=ask.prompt,

@@ -72,8 +72,8 @@ class Canary:
         task = QueryTask(
             query=f"canary-{uuid.uuid4().hex[:12]}",
             sql=_SQL,
-            sources=(QuerySource(database=database, table=name),),
-            chunks=((unit.number, (tuple(files),)),),
+            sources=(QuerySource(database=database, table=name, by_chunk=QuerySource.names([files])),),
+            chunks=(unit.number,),
             lane="point",
         )
         stream = self._calls.client(worker.flight).query(task)

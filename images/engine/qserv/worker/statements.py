@@ -53,19 +53,21 @@ class ChunkStatement:
         self.steps = task.steps
         self.limit = task.limit
         self.prompt = task.prompt
-        self.numbers = tuple(number for number, _ in task.chunks)
+        self.numbers = task.chunks
+        self._names = [None if source.by_chunk is None else source.by_chunk.split(";") for source in task.sources]
 
     def parameters(self, first: int, count: int) -> Parameters:
         """The files of each source, by the name of its parameter."""
-        chunks = self._task.chunks[first : first + count]
+        numbers = self.numbers[first : first + count]
         found: Parameters = {}
-        place = 0
-        for index, (source, folder) in enumerate(zip(self._task.sources, self._folders, strict=True)):
-            if source.shared:
+        for index, (source, folder, names) in enumerate(
+            zip(self._task.sources, self._folders, self._names, strict=True)
+        ):
+            if names is None:
                 files = [f"{folder}/full/{file}" for file in source.shared]
             else:
-                files = [f"{folder}/{number}/{file}" for number, names in chunks for file in names[place]]
-                place += 1
+                cut = zip(numbers, names[first : first + count], strict=True)
+                files = [f"{folder}/{number}/{file}" for number, some in cut if some for file in some.split(",")]
             found[f"s{index}"] = files or [self._no_rows(source)]
         return found
 

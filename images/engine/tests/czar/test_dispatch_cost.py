@@ -7,7 +7,7 @@ import time
 import pytest
 
 from qserv.catalog.errors import ChunkUnavailable
-from qserv.catalog.messages import QueryTask
+from qserv.catalog.messages import QuerySource, QueryTask
 from qserv.catalog.model import (
     ChunkFiles,
     Column,
@@ -53,8 +53,8 @@ def test_all_chunks_are_asked_once_and_evenly(chunks: int, record_property: pyte
     sizes = [len(assignment.chunks) for assignment in found]
     assert max(sizes) <= 1.25 * min(sizes) + 2
     told = QueryTask.model_validate_json(messages[0])
-    assert [chunk for chunk, _ in told.chunks] == list(found[0].chunks)
-    assert told.chunks[0][1] == (where.files[1][told.chunks[0][0]].main,)
+    assert told.chunks == found[0].chunks
+    assert told.sources[0].by_chunk == QuerySource.names(where.files[1][chunk].main for chunk in told.chunks)
 
 
 def test_suspect_workers_are_asked_last_and_lost_ones_never() -> None:

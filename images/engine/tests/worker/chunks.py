@@ -58,8 +58,14 @@ def task(sql: str, files: dict[int, StoredFile], table: str = "Object", **change
     facts: dict[str, Any] = {
         "query": "q-1",
         "sql": sql,
-        "sources": (QuerySource(database="sky", table=table),),
-        "chunks": tuple((chunk, ((Path(file.path).name,),)) for chunk, file in sorted(files.items())),
+        "sources": (
+            QuerySource(
+                database="sky",
+                table=table,
+                by_chunk=QuerySource.names([Path(file.path).name] for file in files.values()),
+            ),
+        ),
+        "chunks": tuple(files),
     }
     return QueryTask(**(facts | changes))
 

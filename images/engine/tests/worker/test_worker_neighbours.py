@@ -96,6 +96,10 @@ class Sky:
         held = [self.files.get((source.table.name, source.kind), {}) for source in leaf.sources]
         cut = [files for source, files in zip(leaf.sources, held, strict=True) if source.table.partitioned]
         numbers = sorted({number for files in cut for number in files})
+
+        def by_chunk(files: dict[int, tuple[str, ...]]) -> str:
+            return QuerySource.names(files.get(number, ()) for number in numbers)
+
         return QueryTask(
             query="q",
             sql=leaf.sql,
@@ -105,12 +109,13 @@ class Sky:
                     database="sky",
                     table=source.table.name,
                     kind=source.kind,
+                    by_chunk=by_chunk(files) if source.table.partitioned else None,
                     shared=() if source.table.partitioned else next(iter(files.values())),
                     schema_ipc=encode_ipc(file_schema(source.table, source.kind)),
                 )
                 for source, files in zip(leaf.sources, held, strict=True)
             ),
-            chunks=tuple((number, tuple(files.get(number, ()) for files in cut)) for number in numbers),
+            chunks=tuple(numbers),
         )
 
 
@@ -197,10 +202,8 @@ def crowd(tmp_path: Path) -> QueryTask:
         first=rows, second=rows, first_columns=("t0",), second_columns=(), radius=0.1, decide='SELECT "q:pair" WHERE 0'
     )
     sql = 'SELECT count(*) AS n FROM "q:pairs0" WHERE t0.id >= 0'
-    chunks = ((7, (("main.parquet",),)),)
-    return QueryTask(
-        query="q", sql=sql, steps=(step,), sources=(QuerySource(database="sky", table="One"),), chunks=chunks
-    )
+    one = QuerySource(database="sky", table="One", by_chunk="main.parquet")
+    return QueryTask(query="q", sql=sql, steps=(step,), sources=(one,), chunks=(7,))
 
 
 def test_a_search_is_cancelled_while_pairs_are_found(tmp_path: Path, crowd: QueryTask) -> None:

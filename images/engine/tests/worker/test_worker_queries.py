@@ -80,10 +80,12 @@ def test_every_row_comes_once_and_every_chunk_is_reported_once(loaded: Loaded, l
 
 def test_chunks_may_come_in_any_order(loaded: Loaded) -> None:
     _, client, files = loaded
-    wish = task("SELECT DISTINCT chunkId FROM read_parquet($s0)", files)
-    wish = wish.model_copy(update={"chunks": wish.chunks[::-2] + wish.chunks[-1:0:-2][::-1]})
+    order = sorted(files)
+    order = order[::-2] + order[::2]
+    wish = task("SELECT DISTINCT chunkId FROM read_parquet($s0)", {chunk: files[chunk] for chunk in order})
     rows, done = answer(client, wish)
-    assert set(rows.column("chunkId").to_pylist()) == {chunk for chunk, _ in wish.chunks}
+    assert wish.chunks == tuple(order)
+    assert set(rows.column("chunkId").to_pylist()) == set(order)
     assert covered(done) == list(range(len(wish.chunks)))
 
 
@@ -130,15 +132,27 @@ def test_few_rows_come_in_one_message(loaded: Loaded) -> None:
 def test_a_source_without_files_reads_as_no_rows(loaded: Loaded) -> None:
     _, client, files = loaded
     overlap = QuerySource(
-        database="sky", table="Object", kind="overlap", schema_ipc=encode_ipc(overlap_schema(CHUNK_SCHEMA))
+        database="sky",
+        table="Object",
+        kind="overlap",
+        by_chunk=QuerySource.names([] for _ in files),
+        schema_ipc=encode_ipc(overlap_schema(CHUNK_SCHEMA)),
     )
     sql = (
         "SELECT count(*) AS n, count(hostChunkId) AS m FROM read_parquet($s0) a LEFT JOIN read_parquet($s1) USING (id)"
     )
     wish = task(sql, files)
-    chunks = tuple((number, (*names, ())) for number, names in wish.chunks)
-    rows, _ = answer(client, wish.model_copy(update={"sources": (*wish.sources, overlap), "chunks": chunks}))
+    rows, _ = answer(client, wish.model_copy(update={"sources": (*wish.sources, overlap)}))
     assert (sum(rows.column("n").to_pylist()), sum(rows.column("m").to_pylist())) == (len(CHUNKS) * ROWS, 0)
+
+
+def test_a_replicated_table_without_files_reads_as_no_rows(loaded: Loaded) -> None:
+    _, client, files = loaded
+    none = QuerySource(database="sky", table="Filter", schema_ipc=encode_ipc(CHUNK_SCHEMA))
+    sql = "SELECT count(*) AS n FROM read_parquet($s1) a JOIN read_parquet($s0) b USING (id)"
+    wish = task(sql, files)
+    rows, _ = answer(client, wish.model_copy(update={"sources": (none, *wish.sources)}))
+    assert sum(rows.column("n").to_pylist()) == 0
 
 
 def test_a_missing_file_is_named(own: Loaded, tmp_path: Path) -> None:
