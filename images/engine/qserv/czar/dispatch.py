@@ -105,7 +105,8 @@ def task(ask: Ask, assignment: Assignment) -> QueryTask:
     leaf, files = ask.leaf, ask.placement.files
     sources = []
     for source in leaf.sources:
-        shared, by_chunk = (), None
+        shared: tuple[str, ...] = ()
+        by_chunk = None
         units = files.get(source.table.id, {})
         if source.table.partitioned:
             cut = _names(units, source.kind, assignment.chunks)

@@ -16,6 +16,9 @@ import pyarrow.compute as pc
 FLOAT_DIGITS = 6
 """Significant digits of a FLOAT in MySQL's text protocol."""
 
+_POWERS = 10.0 ** np.arange(23)
+"""Those powers of ten that are exact doubles: one multiplication or division by them rounds correctly."""
+
 _PLAIN_BELOW = 1e15
 PLAIN_FROM = 1e-15
 """MariaDB writes a number between these without an exponent (and one with a fraction up to 1e16), Arrow one between
@@ -98,16 +101,17 @@ def _expanded_small(texts: pa.Array, small: npt.NDArray[np.bool_]) -> pa.Array:
 def _significant(column: pa.Array) -> pa.Array:
     """Single-precision numbers as the doubles that print with six significant digits."""
     exact = column.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        magnitude = np.floor(np.log10(np.abs(exact)))
-        shift = FLOAT_DIGITS - 1 - magnitude
-        # Powers of ten up to 22 are exact doubles, so one multiplication or division rounds correctly.
-        up = np.power(10.0, np.clip(shift, 0, 22))
-        down = np.power(10.0, np.clip(-shift, 0, 22))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shift = FLOAT_DIGITS - 1 - np.floor(np.log10(np.abs(exact)))
+        near = np.abs(shift) < _POWERS.size
+        places = np.where(near, shift, 0).astype(np.int8)
+        up, down = _POWERS[np.maximum(places, 0)], _POWERS[np.maximum(-places, 0)]
         rounded = np.rint(exact * up / down) / up * down
-    far = np.flatnonzero(np.isfinite(magnitude) & (np.abs(shift) > 22))
-    rounded[far] = [float(f"{value:.{FLOAT_DIGITS}g}") for value in exact[far]]
-    return pa.array(np.where(exact == 0, exact, rounded), mask=~np.asarray(column.is_valid()))
+    far = ~near & np.isfinite(shift)
+    if far.any():
+        rounded[far] = [float(f"{value:.{FLOAT_DIGITS}g}") for value in exact[far].tolist()]
+    found = pa.array(rounded)
+    return pc.if_else(column.is_valid(), found, pa.scalar(None, pa.float64())) if column.null_count else found
 
 
 def _decimals(column: pa.Array) -> pa.Array:
