@@ -27,7 +27,9 @@ from qserv.worker.statements import ChunkStatement, EmptyFiles
 TICK = 0.1
 """Seconds between looks at whether a query's caller is still there."""
 
-_PROMPT = 0.02
+_PROMPT = 0.2
+"""Seconds in which a statement's first rows may tell its columns; after that it is asked for them beside its run."""
+
 _SCAN_SLOTS = 2
 _POINT_SLOTS = 4
 
