@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 FIRST_BYTES = 1 << 30
-"""File bytes of a scan's first batch, of which it reads its columns alone; later ones are as large as its pace allows."""
+"""File bytes of a scan's first batch, of which it reads its columns alone; later batches follow its pace."""
 
 PROMPT_BYTES = 4 << 20
 """The same where a client waits for the first rows: they count when their batch is whole."""
