@@ -46,6 +46,12 @@ _FILES = 8
 
 _NONE: Places = np.empty(0, np.intp)
 
+_TOGETHER = 1 << 15
+"""Rows of chunks that are searched as one: small chunks by themselves cost more than their pairs."""
+
+_APART = 4.0
+"""How far chunks are apart that are searched as one: more than any chord."""
+
 _LOOK = 0.05
 """Seconds between looks at whether the query was stopped."""
 
@@ -156,6 +162,13 @@ class _Side:
     def points(self, places: Places) -> Floats:
         return neighbours.unit_vectors(self.ra[places], self.decl[places])
 
+    def points_by_host(self, places: Places) -> Floats:
+        """Points that are near one another only where they are of the same host chunk: it is one more dimension."""
+        points = self.points(places)
+        if self.host is None or len(np.unique(self.host[places])) < 2:
+            return points
+        return np.column_stack([points, self.host[places] * _APART])
+
     def by_host(self) -> dict[int, Places]:
         """The places of the rows of each host chunk, in order."""
         if self.host is None or not len(self.host):
@@ -206,7 +219,7 @@ class _Search:
         first, second = self._first, self._second
         if self._step.second is None:
             main = np.asarray(first.rows.column("q:main").to_numpy(), dtype=np.bool_)
-            for places in first.by_host().values():
+            for places in _together(first.by_host().values()):
                 placed = places[first.placed[places]]
                 yield partial(self._tiles, placed[main[placed]], placed[~main[placed]])
         elif first.host is not None and second.host is not None:
@@ -222,7 +235,7 @@ class _Search:
 
     def _tiles(self, main: Places, overlap: Places) -> list[Part]:
         places = np.concatenate([main, overlap])
-        points = self._first.points(places)
+        points = self._first.points_by_host(places)
         tiles = neighbours.tiles(points, len(main), self._reach)
         return [partial(self._among, points[tile], own, places[tile]) for tile, own in tiles]
 
@@ -275,6 +288,18 @@ class _Search:
                 pa.nulls(len(first), column.type) if second is None else _array(column).take(pa.array(second))
             )
         return pa.RecordBatch.from_arrays(columns or [pa.nulls(len(first))], schema=self.schema)
+
+
+def _together(parts: Iterable[Places]) -> Iterator[Places]:
+    """The parts, small ones joined."""
+    held: list[Places] = []
+    for part in parts:
+        if held and sum(map(len, held)) + len(part) > _TOGETHER:
+            yield np.concatenate(held)
+            held = []
+        held.append(part)
+    if held:
+        yield np.concatenate(held)
 
 
 def _array(column: pa.ChunkedArray) -> pa.Array:
