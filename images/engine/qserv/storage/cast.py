@@ -7,8 +7,9 @@ times are cut to the column's digits, as MariaDB cuts them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,9 @@ from qserv.catalog.types import Base, SqlType
 from qserv.storage.origin import Origin
 from qserv.storage.schema import arrow_type, schema_of
 
+_DIGITS = Context(prec=100, rounding=ROUND_HALF_UP)
+"""More digits than a DECIMAL has; Python's own context has fewer."""
+
 _RANGES = {Base.MEDIUMINT: (-(1 << 23), (1 << 23) - 1), Base.YEAR: (0, 2155)}
 
 
@@ -29,19 +33,22 @@ def cast_rows(rows: pa.Table, columns: Sequence[Column], origin: Origin) -> pa.T
     Raises
     ------
     DataError
-        For a column that is not there, or a value that its column cannot hold, with file, row and column.
+        For a column that is not there, or twice, or a value that its column cannot hold, with file, row and column.
     """
-    found = {name.casefold(): index for index, name in enumerate(rows.column_names)}
+    places: dict[str, list[int]] = defaultdict(list)
+    for index, name in enumerate(rows.column_names):
+        places[name.casefold()].append(index)
     arrays = []
     for column in columns:
-        index = found.get(column.name.casefold())
-        if index is None:
+        found = places[column.name.casefold()]
+        if len(found) != 1:
+            wrong = "more than one" if found else "no"
             raise DataError(
-                f"{origin.file}: there is no column {column.name!r}; it has {', '.join(rows.column_names[:50])}",
+                f"{origin.file}: there is {wrong} column {column.name!r}; it has {', '.join(rows.column_names[:50])}",
                 file=origin.file,
                 column=column.name,
             )
-        arrays.append(cast_column(rows.column(index), column, origin))
+        arrays.append(cast_column(rows.column(found[0]), column, origin))
     return pa.table(arrays, schema=schema_of(columns))
 
 
@@ -49,6 +56,8 @@ def cast_column(values: pa.ChunkedArray, column: Column, origin: Origin) -> pa.C
     """One column's values as its declared type; see :func:`cast_rows`."""
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
+    if pa.types.is_string_view(values.type):
+        values = values.cast(pa.string())
     try:
         result = _convert(values, column.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, _RefusedError) as error:
@@ -102,7 +111,7 @@ def _trimmed(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _integers(values: pa.ChunkedArray, target: SqlType) -> pa.ChunkedArray:
@@ -138,6 +147,8 @@ def _within(values: pa.ChunkedArray, low: int, high: int) -> None:
 def _floats(values: pa.ChunkedArray, target: SqlType) -> pa.ChunkedArray:
     kind = arrow_type(target)
     wide = _trimmed(values, pa.float64()) if _is_text(values.type) else values
+    if wide is not values:
+        _told_infinite(values, wide)
     if pa.types.is_integer(wide.type) or pa.types.is_decimal(wide.type) or pa.types.is_boolean(wide.type):
         wide = wide.cast(pa.float64(), safe=False)
     wide = _finite(wide)
@@ -145,6 +156,15 @@ def _floats(values: pa.ChunkedArray, target: SqlType) -> pa.ChunkedArray:
     if kind == pa.float32() and wide.type == pa.float64() and not pc.all(pc.is_finite(narrow), min_count=0).as_py():
         raise _RefusedError
     return narrow
+
+
+def _told_infinite(texts: pa.ChunkedArray, values: pa.ChunkedArray) -> None:
+    """Refuse a number that is infinite because it has too many digits."""
+    infinite = pc.is_inf(values)
+    if not pc.any(infinite).as_py():
+        return
+    if not pc.all(pc.match_substring(texts.filter(infinite), "inf", ignore_case=True)).as_py():
+        raise _RefusedError
 
 
 def _finite(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -164,7 +184,7 @@ def _decimals(values: pa.ChunkedArray, target: SqlType) -> pa.ChunkedArray:
 
 
 def _rounded(values: pa.ChunkedArray, target: SqlType) -> pa.ChunkedArray:
-    """Digits beyond the scale are rounded half away from zero, as MySQL does; Arrow refuses them."""
+    """Digits beyond the scale are rounded half away from zero, as MySQL does, and NaN is NULL; Arrow refuses both."""
     unit = Decimal(1).scaleb(-(target.scale or 0))
     limit = Decimal(10) ** ((target.length or 10) - (target.scale or 0))
     found: list[Decimal | None] = []
@@ -173,12 +193,14 @@ def _rounded(values: pa.ChunkedArray, target: SqlType) -> pa.ChunkedArray:
             found.append(None)
             continue
         try:
-            number = Decimal(str(value).strip()).quantize(unit, ROUND_HALF_UP)
+            number = Decimal(str(value).strip())
+            if number.is_finite():
+                number = number.quantize(unit, context=_DIGITS)
         except InvalidOperation as error:
             raise _RefusedError from error
-        if abs(number) >= limit:
+        if number.is_finite() and number.copy_abs() >= limit:
             raise _RefusedError
-        found.append(number)
+        found.append(number if number.is_finite() else None)
     return pa.chunked_array([pa.array(found, arrow_type(target))])
 
 
@@ -218,7 +240,7 @@ def _times(values: pa.ChunkedArray, target: SqlType) -> pa.ChunkedArray:
         values = _parsed_times(pc.utf8_trim_whitespace(values), kind)
     elif pa.types.is_timestamp(values.type) and values.type.tz is not None:
         values = values.cast(pa.timestamp(values.type.unit, "UTC")).cast(pa.timestamp(values.type.unit))
-    elif not pa.types.is_temporal(values.type):
+    elif not (pa.types.is_temporal(values.type) or pa.types.is_null(values.type)):
         raise _RefusedError
     values = values.cast(kind, safe=False)
     digits = 6 if target.base is Base.DATE else (target.length or 0)

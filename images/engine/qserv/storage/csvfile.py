@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,6 +16,8 @@ from qserv.catalog.model import Column
 from qserv.catalog.spec import SourceSpec
 from qserv.storage.origin import Origin
 from qserv.storage.sources import LocalFile
+
+csv.field_size_limit(sys.maxsize)  # a value has the bytes that Arrow lets it have
 
 _COMPRESSION = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 

@@ -6,6 +6,7 @@ comes to be when its upload ends. A file that turns out to be wrong while it is 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import uuid
@@ -125,7 +126,7 @@ class Folder:
 
     def _failed(self, error: OSError) -> QservError:
         told = f"the backup folder {self._root}: {error.strerror or error}"
-        return DiskFull(told) if "space" in told else Unavailable(told)
+        return DiskFull(told) if error.errno in (errno.ENOSPC, errno.EDQUOT) else Unavailable(told)
 
 
 class Bucket:

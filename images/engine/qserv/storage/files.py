@@ -8,6 +8,8 @@ The unit is a chunk's number, ``index-<partition>`` or ``full``. How a file come
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -173,14 +175,18 @@ def sum_on_disk(path: Path, read: Callable[[int], object]) -> str:
 
 
 def inventory(root: Path, prefix: str = "") -> Iterator[tuple[str, int]]:
-    """All finished files below ``prefix``: path relative to ``root``, and bytes. In no particular order."""
+    """All finished files below ``prefix``: path relative to ``root``, and bytes. In no particular order.
+
+    One that is removed meanwhile is perhaps left out.
+    """
     start = resolve(root, prefix) if prefix else root
     for directory, folders, names in os.walk(start):
         folders[:] = [name for name in folders if not name.startswith(".")]
         relative = PurePosixPath(Path(directory).relative_to(root).as_posix())
         for name in names:
             if FileName.parse(name) is not None:
-                yield str(relative / name), (Path(directory) / name).stat().st_size
+                with contextlib.suppress(FileNotFoundError):
+                    yield str(relative / name), (Path(directory) / name).stat().st_size
 
 
 def remove(root: Path, paths: Iterable[str]) -> int:
@@ -188,14 +194,24 @@ def remove(root: Path, paths: Iterable[str]) -> int:
     removed = 0
     for relative in paths:
         path = resolve(root, relative)
-        if path.is_file():
-            path.unlink()
+        if _gone(path.unlink, errno.ENOENT):
             removed += 1
         for folder in list(path.parents)[: len(PurePosixPath(relative).parts) - 1]:
-            if not folder.is_dir() or any(folder.iterdir()):
+            # Others write into these folders and remove them at the same time.
+            if not _gone(folder.rmdir, errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
                 break
-            folder.rmdir()
     return removed
+
+
+def _gone(remove: Callable[[], None], *kept: int) -> bool:
+    """Whether it was removed by this call; the system's numbers of what may be instead."""
+    try:
+        remove()
+    except OSError as error:
+        if error.errno not in kept:
+            raise
+        return False
+    return True
 
 
 def sweep(root: Path) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import threading
 import uuid
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,12 @@ from astropy.utils.exceptions import AstropyWarning
 from qserv.catalog.errors import DataError, SpecError
 from qserv.catalog.model import Column
 from qserv.storage.origin import Origin
-from qserv.storage.sources import LocalFile
+from qserv.storage.sources import LocalFile, copying
 
 _ROWS = 65_536
+
+_OPENING = threading.Lock()
+"""What is done with warnings holds for all threads, so one file is opened at a time."""
 
 
 class FitsFile:
@@ -32,18 +37,19 @@ class FitsFile:
         self._file = file
         self._spool = spool
         with self._table() as table:
-            self.schema: pa.Schema = pa.schema([_field(column) for column in table.columns if _scalar(column)])
-            self._vectors = {column.name.casefold() for column in table.columns if not _scalar(column)}
+            kinds = {column.name: _arrow_type(column) for column in table.columns}
+        self.schema: pa.Schema = pa.schema([(name, kind) for name, kind in kinds.items() if kind is not None])
+        self._others = {name.casefold() for name, kind in kinds.items() if kind is None}
 
     def batches(self, columns: Sequence[Column], batch_bytes: int) -> Iterator[tuple[pa.Table, Origin, int]]:
         wanted = {column.name.casefold() for column in columns}
-        vectors = sorted(wanted & self._vectors)
-        if vectors:
-            raise SpecError(f"{self._file.name}: columns of arrays cannot be loaded: {', '.join(vectors)}")
+        others = sorted(wanted & self._others)
+        if others:
+            raise SpecError(f"{self._file.name}: columns of arrays cannot be loaded: {', '.join(others)}")
         fields = [field for field in self.schema if field.name.casefold() in wanted]
-        step = max(1024, min(_ROWS, batch_bytes // (8 * max(len(columns), 1))))
         with self._table() as table:
             total = len(table.data)
+            step = max(1, min(_ROWS, batch_bytes // max(1, table.data.dtype.itemsize)))
             for first in range(0, total, step):
                 rows = table.data[first : first + step]
                 arrays = [_array(rows[field.name], field.type, table.columns[field.name]) for field in fields]
@@ -54,19 +60,21 @@ class FitsFile:
     def _table(self) -> Iterator[Any]:
         """The open table. astropy tells of a file cut short by a warning; here it is an error."""
         name = self._file.name
-        with self._unpacked() as path, warnings.catch_warnings():
-            warnings.simplefilter("error", AstropyWarning)
-            warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+        with self._unpacked() as path, ExitStack() as opened:
             try:
-                with fits.open(path, memmap=True) as units:
+                with _OPENING, warnings.catch_warnings():
+                    warnings.simplefilter("error", AstropyWarning)
+                    warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+                    units = opened.enter_context(fits.open(path, memmap=True))
                     table = next((unit for unit in units if isinstance(unit, fits.BinTableHDU)), None)
                     if table is None:
                         raise DataError(f"{name}: there is no binary table in this FITS file", file=name)
-                    try:
-                        yield table
-                    finally:
-                        for column in table.columns:
-                            del column.array  # else astropy copies the whole file into memory when it closes it
+                    columns, _ = table.columns, table.data  # astropy warns while it reads these, and keeps them
+                try:
+                    yield table
+                finally:
+                    for column in columns:
+                        del column.array  # else astropy copies the whole file into memory when it closes it
             except (OSError, TypeError, ValueError, AstropyWarning) as error:
                 raise DataError(
                     f"{name}: this is no whole FITS file (was it cut short?): {error}", file=name
@@ -80,25 +88,29 @@ class FitsFile:
         self._spool.mkdir(parents=True, exist_ok=True)
         target = self._spool / f"{uuid.uuid4().hex}.fits"
         try:
-            with gzip.open(self._file.path, "rb") as packed, target.open("wb") as plain:
-                shutil.copyfileobj(packed, plain, 1 << 20)
+            self._unpack(target)
             yield target
-        except EOFError as error:
-            raise DataError(f"{self._file.name}: the compressed file is cut short", file=self._file.name) from error
         finally:
             target.unlink(missing_ok=True)
 
+    def _unpack(self, target: Path) -> None:
+        name = self._file.name
+        try:
+            with copying(name), gzip.open(self._file.path, "rb") as packed, target.open("wb") as plain:
+                shutil.copyfileobj(packed, plain, 1 << 20)
+        except EOFError as error:
+            raise DataError(f"{name}: the compressed file is cut short", file=name) from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(f"{name}: the compressed file is damaged: {error}", file=name) from error
 
-def _scalar(column: fits.Column) -> bool:
-    return column.dtype.shape == () and column.format[-1:] not in ("P", "Q") and "P" not in column.format
 
+def _arrow_type(column: fits.Column) -> pa.DataType | None:
+    """The Arrow type of a column as astropy gives its values: scaled, logical, or unsigned by its zero.
 
-def _field(column: fits.Column) -> pa.Field:
-    return pa.field(column.name, _arrow_type(column))
-
-
-def _arrow_type(column: fits.Column) -> pa.DataType:
-    """The Arrow type of a scalar column as astropy gives its values: scaled, logical, or unsigned by its zero."""
+    None for a column of arrays, bits or complex numbers.
+    """
+    if column.dtype.shape != ():
+        return None
     letter = column.format.lstrip("0123456789")[:1]
     if letter == "A":
         return pa.string()
@@ -106,16 +118,18 @@ def _arrow_type(column: fits.Column) -> pa.DataType:
         return pa.bool_()
     unsigned = {("I", 32768): pa.uint16(), ("J", 2147483648): pa.uint32(), ("K", 9223372036854775808): pa.uint64()}
     signed = {("B", -128): pa.int8()}
-    zero = 0 if column.bzero in (None, "") else column.bzero
-    scale = 1 if column.bscale in (None, "") else column.bscale
+    scale, zero = _scaling(column)
     if scale == 1 and (letter, zero) in unsigned | signed:
         return (unsigned | signed)[letter, zero]
     if (scale, zero) != (1, 0):
         return pa.float64()
     plain = {"B": pa.uint8(), "I": pa.int16(), "J": pa.int32(), "K": pa.int64(), "E": pa.float32(), "D": pa.float64()}
-    if letter not in plain:
-        raise SpecError(f"column {column.name!r}: the FITS format {column.format!r} cannot be loaded")
-    return plain[letter]
+    return plain.get(letter)
+
+
+def _scaling(column: fits.Column) -> tuple[Any, Any]:
+    """The factor of stored values, and what is added."""
+    return (1 if column.bscale in (None, "") else column.bscale), (0 if column.bzero in (None, "") else column.bzero)
 
 
 def _array(values: npt.NDArray[Any], kind: pa.DataType, column: fits.Column) -> pa.Array:
@@ -124,4 +138,6 @@ def _array(values: npt.NDArray[Any], kind: pa.DataType, column: fits.Column) -> 
     native = np.ascontiguousarray(values, dtype=kind.to_pandas_dtype())
     if column.null in (None, ""):
         return pa.array(native, kind)
-    return pa.array(native, kind, mask=native == column.null)
+    scale, zero = _scaling(column)
+    null = float(column.null) if pa.types.is_floating(kind) else int(column.null)  # as it is stored, not as it is given
+    return pa.array(native, kind, mask=native == null * scale + zero)

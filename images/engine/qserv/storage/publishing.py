@@ -127,11 +127,12 @@ class Batch:
 
     def _create(self, directory: Path, temporary: Path) -> int:
         for left in reversed(range(_ATTEMPTS)):
-            directory.mkdir(parents=True, exist_ok=True)
             try:
+                directory.mkdir(parents=True, exist_ok=True)
                 return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            except FileNotFoundError:
-                # A removal took the folder away between its making and the file's, as it was empty.
+            except (FileNotFoundError, FileExistsError):
+                # A removal took the folder away between its making and the file's, or while it was looked whether it
+                # is there, as it was empty.
                 if left == 0:
                     raise
         raise AssertionError("unreachable")

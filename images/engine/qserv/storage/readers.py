@@ -24,9 +24,10 @@ from qserv.storage.fitsfile import FitsFile
 from qserv.storage.hats import MADE_COLUMNS
 from qserv.storage.origin import Origin
 from qserv.storage.schema import infer_columns
-from qserv.storage.sources import LocalFile, localized, part_of
+from qserv.storage.sources import Check, LocalFile, localized, part_of
 
 BATCH_BYTES = 64 << 20
+_ROWS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def open_rows(
     columns: Sequence[Column] | None,
     spool: Path,
     batch_bytes: int = BATCH_BYTES,
+    check: Check = lambda: None,
 ) -> Iterator[Rows]:
     """Open an input file for reading.
 
@@ -80,6 +82,7 @@ def open_rows(
     columns : as declared; None takes those that the file tells.
     spool : folder for copies of remote files.
     batch_bytes : roughly how much a batch of rows may hold.
+    check : called while a remote file is copied; it raises what ends that.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def open_rows(
         If ``columns`` is None and the format does not tell types.
     """
     whole, groups = part_of(url)
-    with localized(whole, spool) as file:
+    with localized(whole, spool, check) as file:
         raw = _open(file, source, spool) if groups is None else ParquetFile(file, groups)
         if columns is None:
             if raw.schema is None:
@@ -136,7 +139,8 @@ class ParquetFile:
         if groups is not None and groups.stop > facts.num_row_groups:
             raise DataError(f"{file.name}: it has {facts.num_row_groups} row groups: was it written anew?")
         self._groups = groups if groups is not None else range(facts.num_row_groups)
-        rows = [facts.row_group(number).num_rows for number in range(self._groups.stop)]
+        rows, sizes = _groups_of(facts, self._groups.stop)
+        self._row_bytes = max((size // max(count, 1) for count, size in zip(rows, sizes, strict=True)), default=0)
         self._before = sum(rows[: self._groups.start])
         self._total = sum(rows[self._groups.start :])
         self.size = file.size * self._total // max(facts.num_rows, 1) if groups is not None else file.size
@@ -148,7 +152,9 @@ class ParquetFile:
     def batches(self, columns: Sequence[Column], batch_bytes: int) -> Iterator[tuple[pa.Table, Origin, int]]:
         wanted = {column.name.casefold() for column in columns}
         names = [name for name in self.schema.names if name.casefold() in wanted]
-        total, wanted_rows = self._total, batch_rows(len(columns), batch_bytes)
+        total = self._total
+        # a value of eight bytes may be stored in fewer, and a text take a megabyte
+        wanted_rows = max(1, min(_ROWS, batch_bytes // max(8 * len(names), self._row_bytes, 1)))
         done = 0
         try:
             for batch in self._file.iter_batches(wanted_rows, list(self._groups), columns=names):
@@ -161,6 +167,7 @@ class ParquetFile:
             raise DataError(f"{self._name}: {done} of {total} rows could be read", file=self._name)
 
 
-def batch_rows(columns: int, batch_bytes: int) -> int:
-    """How many rows of so many columns, at some 8 bytes a value, make a batch."""
-    return max(1024, min(1 << 20, batch_bytes // (8 * max(columns, 1))))
+def _groups_of(facts: pq.FileMetaData, stop: int) -> tuple[list[int], list[int]]:
+    """The rows of the row groups before ``stop``, and their bytes, unpacked."""
+    groups = [facts.row_group(number) for number in range(stop)]
+    return [group.num_rows for group in groups], [group.total_byte_size for group in groups]

@@ -11,8 +11,9 @@ import errno
 import glob
 import os
 import re
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,14 @@ _PART = re.compile(r"(.+)#row-groups=(\d+)-(\d+)")
 _PIECE = 1 << 20
 _TRIES = 5
 _TIMEOUT = httpx.Timeout(30.0)
+
+_SLOW_SECONDS, _SLOW_BYTES = 60.0, 1 << 16
+"""A server that sends less than this in so long a time is given up."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+Check = Callable[[], None]
+"""Called now and then; it raises what ends a transfer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,8 @@ def _expand_http_hats(url: str) -> list[str]:
             return [f"{root}/{path}" for path in hats.listed(read)]
     except DataError as error:
         raise DataError(f"{shown(url)}: {error.message}") from error
+    except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
+        raise DataError(f"{shown(url)}: cannot be fetched: {error}") from error
     except httpx.TransportError as error:
         raise Unavailable(f"{shown(url)}: cannot be fetched: {error}") from error
 
@@ -152,7 +163,7 @@ def _fixed_folder(pattern: str) -> str:
 
 
 @contextmanager
-def localized(url: str, spool: Path) -> Iterator[LocalFile]:
+def localized(url: str, spool: Path, check: Check) -> Iterator[LocalFile]:
     """The file of a path or URL, here. A remote one is copied below ``spool`` and removed afterwards.
 
     Raises
@@ -162,14 +173,14 @@ def localized(url: str, spool: Path) -> Iterator[LocalFile]:
     DiskFull
         For a remote one that finds no room here.
     Unavailable
-        For a server that cannot be reached.
+        For a server that cannot be reached, or is too slow.
     """
     scheme = _scheme(url)
     if scheme in ("http", "https", "s3"):
         spool.mkdir(parents=True, exist_ok=True)
-        target = spool / f"{uuid.uuid4().hex}-{Path(urlsplit(url).path).name}"
+        target = spool / uuid.uuid4().hex
         try:
-            _copy(url, target)
+            _copy(url, target, check)
             yield LocalFile(target, shown(url))
         finally:
             target.unlink(missing_ok=True)
@@ -221,22 +232,29 @@ def _local_path(url: str) -> str:
     return unquote(parts.path)
 
 
-def _copy(url: str, target: Path) -> None:
+@contextmanager
+def copying(name: str) -> Iterator[None]:
+    """What is written here is a copy of a file of that name: raises DiskFull where it finds no room."""
     try:
-        with target.open("wb") as file:
-            (_copy_s3 if _scheme(url) == "s3" else _copy_http)(url, file)
+        yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in _FULL:
             raise
-        raise DiskFull(f"{shown(url)}: the worker's disk is full; free space or add workers") from error
+        raise DiskFull(f"{name}: the worker's disk is full; free space or add workers") from error
 
 
-def _copy_http(url: str, target: BinaryIO) -> None:
+def _copy(url: str, target: Path, check: Check) -> None:
+    with copying(shown(url)), target.open("wb") as file:
+        (_copy_s3 if _scheme(url) == "s3" else _copy_http)(url, file, check)
+
+
+def _copy_http(url: str, target: BinaryIO, check: Check) -> None:
     """Download, taken up where it broke off as long as each try brings some bytes and the file stays the same."""
     tag: str | None = None
     total: int | None = None
     with httpx.Client(timeout=_TIMEOUT, follow_redirects=True, headers={"Accept-Encoding": "identity"}) as client:
         for tries in range(_TRIES):
+            check()
             have = target.tell()
             headers = {"Range": f"bytes={have}-", "If-Range": tag} if have and tag else {}
             try:
@@ -246,8 +264,9 @@ def _copy_http(url: str, target: BinaryIO) -> None:
                         target.seek(0)
                         target.truncate()
                         tag, total = _validator(answer), _length(answer)
-                    for piece in answer.iter_raw():  # as it comes: a piece that is being filled would be lost
-                        target.write(piece)
+                    _receive(url, answer, target, check)
+            except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
+                raise DataError(f"{shown(url)}: cannot be fetched: {error}") from error
             except httpx.TransportError as error:
                 if tries == _TRIES - 1:
                     raise _broken(url, target.tell(), total, str(error)) from error
@@ -255,6 +274,19 @@ def _copy_http(url: str, target: BinaryIO) -> None:
             if total is None or target.tell() == total:
                 return
     raise _broken(url, target.tell(), total, "the server closed the connection")
+
+
+def _receive(url: str, answer: httpx.Response, target: BinaryIO, check: Check) -> None:
+    began, come = time.monotonic(), 0
+    for piece in answer.iter_raw():  # as it comes: a piece that is being filled would be lost
+        check()
+        target.write(piece)
+        come += len(piece)
+        if time.monotonic() - began < _SLOW_SECONDS:
+            continue
+        if come < _SLOW_BYTES:
+            raise Unavailable(f"{shown(url)}: the server is too slow: {come} bytes came in {_SLOW_SECONDS:g} seconds")
+        began, come = time.monotonic(), 0
 
 
 def _refuse_status(url: str, answer: httpx.Response) -> None:
@@ -298,7 +330,7 @@ def object_store() -> pafs.S3FileSystem:
     )
 
 
-def _copy_s3(url: str, target: BinaryIO) -> None:
+def _copy_s3(url: str, target: BinaryIO, check: Check) -> None:
     parts = urlsplit(url)
     path = f"{parts.netloc}{unquote(parts.path)}"
     try:
@@ -308,8 +340,11 @@ def _copy_s3(url: str, target: BinaryIO) -> None:
             raise DataError(f"{url}: there is no such object")
         with store.open_input_stream(path, compression=None) as stream:
             while piece := stream.read(_PIECE):
+                check()
                 target.write(piece)
     except (OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise  # that is this disk
         raise Unavailable(f"{url}: the object cannot be fetched: {error}") from error
     if target.tell() != info.size:
         raise DataError(f"{url}: only {target.tell()} of {info.size} bytes came")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qserv.catalog import logs
-from qserv.catalog.errors import FileMissing, QueryKilled
+from qserv.catalog.errors import FileMissing
 from qserv.catalog.messages import Compact, Merge, Prepared, StagedUnit, TableFacts
 from qserv.catalog.model import FileKind
 from qserv.storage import files
@@ -36,8 +35,6 @@ class Compactor:
     def __init__(self, store: Store, memory: int) -> None:
         self._store = store
         self._budget = Budget(memory)
-        self._lock = threading.Lock()
-        self._void: set[int] = set()
 
     def compact(self, wish: Compact) -> Prepared:
         """Write the new files; answers when they are synced.
@@ -52,17 +49,9 @@ class Compactor:
         facts = with_declared(wish.table)
         with heaps.given_back(), Batch(self._store.root) as batch:
             written = tuple(self._merge(wish.transaction, facts, merge, batch) for merge in wish.merges)
-            with self._lock:
-                if wish.transaction in self._void:
-                    raise QueryKilled(f"transaction {wish.transaction} was given up while its files were written")
-                self._store.finish(batch)
+            self._store.finish(batch)
         log.info("compacted", transaction=wish.transaction, files=sum(len(one.files) for one in wish.merges))
         return Prepared(files=written)
-
-    def give_up(self, transaction: int) -> None:
-        """A transaction is void: what is being written of it does not become files."""
-        with self._lock:
-            self._void.add(transaction)
 
     def _merge(self, transaction: int, facts: TableFacts, merge: Merge, batch: Batch) -> StagedUnit:
         folder = folder_of(facts.database, facts.spec.name, merge.unit, merge.number)

@@ -9,9 +9,9 @@ import uuid
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from qserv.catalog.errors import Conflict, WrongCluster
+from qserv.catalog.errors import Conflict, FileTrouble, WrongCluster
 from qserv.storage.files import make_folder, sync_folder
 from qserv.worker.store import PRIVATE
 
@@ -30,17 +30,26 @@ class Disk:
     ------
     Conflict
         Where another process has it.
+    FileTrouble
+        Where it cannot be written, or its identity cannot be read.
     """
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True)
         self.root = root
         self.private = root / PRIVATE
-        make_folder(root, self.private)
         self._mutex = threading.Lock()
-        self._held = _locked(self.private / "lock")
-        path = self.private / _NAME
-        self._facts = _Facts.model_validate_json(path.read_bytes()) if path.exists() else self._new()
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            make_folder(root, self.private)
+            self._held = _locked(self.private / "lock")
+            try:
+                path = self.private / _NAME
+                self._facts = _read(path) if path.exists() else self._new()
+            except BaseException:
+                self._held.close()
+                raise
+        except OSError as error:
+            raise FileTrouble(f"the data folder {root} cannot be used: {error.strerror or error}") from error
 
     @property
     def identity(self) -> str:
@@ -86,11 +95,21 @@ class Disk:
         return facts
 
 
+def _read(path: Path) -> _Facts:
+    try:
+        return _Facts.model_validate_json(path.read_bytes())
+    except ValidationError:
+        raise FileTrouble(
+            f"{path} is damaged, so it is not known whose disk this is: give this worker an empty folder, and the"
+            " cluster will fill it"
+        ) from None
+
+
 def _locked(path: Path) -> BinaryIO:
     held = path.open("ab")
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         held.close()
         raise Conflict(
             f"another process uses the data folder {path.parent.parent}: a folder serves one worker at a time"

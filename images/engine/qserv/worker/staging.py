@@ -89,8 +89,8 @@ class _Log:
         self._path = path
         self._runs_path = path.with_name(f"{path.name}.runs")
         self._lock = threading.Lock()
-        self._file = path.open("xb", buffering=0)
-        self._runs_file = self._runs_path.open("xb", buffering=0)
+        self._file = path.open("wb", buffering=0)
+        self._runs_file = self._runs_path.open("wb", buffering=0)
         self._end = 0
         self._runs = 0
 
@@ -196,15 +196,20 @@ class Staging:
                 raise TransactionClosed(f"transaction {put.transaction} is closed: it takes no more rows")
             log = self._logs.get(key)
             if log is None:
-                folder = self._folder / str(put.transaction)
-                folder.mkdir(exist_ok=True)
-                log = _Log(folder / f"{put.database}.{put.table}.{put.kind}", schema)
-                self._logs[key] = log
+                log = self._logs[key] = self._new_log(put, schema)
         if not log.schema.equals(schema):
             raise DataError(
                 f"rows of {put.database}.{put.table} have columns other than those staged before: {schema.names}"
             )
         return log
+
+    def _new_log(self, put: StagePut, schema: pa.Schema) -> _Log:
+        folder = self._folder / str(put.transaction)
+        try:
+            folder.mkdir(exist_ok=True)
+            return _Log(folder / f"{put.database}.{put.table}.{put.kind}", schema)
+        except OSError as error:
+            raise failures.of_disk(error, f"staging rows of {put.database}.{put.table}") from None
 
 
 def _units(batch: pa.RecordBatch, kind: FileKind) -> npt.NDArray[np.int32]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from qserv.catalog.errors import QservError
+from qserv.catalog.errors import DataError, QueryKilled
 from qserv.storage import files
 from qserv.storage.files import FileName, StoredFile
 from qserv.storage.publishing import Batch
@@ -43,6 +43,7 @@ class Store:
         self._lock = threading.Lock()
         self._sizes: dict[str, int] = {}
         self._by_transaction: dict[int, set[str]] = defaultdict(set)
+        self._void: set[int] = set()
 
     def load(self) -> int:
         """Take stock of the disk, and remove what writers left that a crash stopped. Answers how many files."""
@@ -77,29 +78,43 @@ class Store:
         return stored
 
     def finish(self, batch: Batch) -> None:
-        """Have the files of a batch synced and named, and note them; raises as :meth:`publish`."""
+        """Have the files of a batch synced and named, and note them; raises as :meth:`publish`.
+
+        Raises
+        ------
+        QueryKilled
+            Where a transaction was discarded while its files were written: they are not kept.
+        """
         try:
-            for stored in batch.finish():
-                self._note(stored.path, stored.bytes)
+            made = batch.finish()
         except OSError as error:
             raise failures.of_disk(error, "syncing files") from None
+        for stored in made:
+            self._note(stored.path, stored.bytes)
+        # A discard says so before it looks for files; they are noted before it is looked whether one did.
+        with self._lock:
+            void = [one.path for one in made if _transaction(one.path) in self._void]
+        if void:
+            self.remove(void)
+            raise QueryKilled("the transaction was given up while its files were written")
+
+    def discard(self, transaction: int) -> tuple[str, ...]:
+        """Remove a transaction's files, those made here and those copied here; it gets no more. Answers which."""
+        with self._lock:
+            self._void.add(transaction)
+            paths = tuple(self._by_transaction.get(transaction, ()))
+        self.remove(paths)
+        return paths
 
     def remove(self, paths: Iterable[str]) -> int:
         """Remove files; one that is not there counts as removed. Answers how many there were."""
-        gone = list(paths)
+        gone = {path: _transaction(path) for path in paths}
         removed = files.remove(self.root, gone)
         with self._lock:
-            for path in gone:
+            for path, transaction in gone.items():
                 self._sizes.pop(path, None)
-                name = FileName.parse(PurePosixPath(path).name)
-                if name is not None:
-                    self._by_transaction[name.transaction].discard(path)
+                self._by_transaction[transaction].discard(path)
         return removed
-
-    def of_transaction(self, transaction: int) -> frozenset[str]:
-        """The files that a transaction made here, and those copied here of it."""
-        with self._lock:
-            return frozenset(self._by_transaction.get(transaction, ()))
 
     def space(self) -> Space:
         disk = shutil.disk_usage(self.root)
@@ -109,9 +124,13 @@ class Store:
         return Space(capacity, used, max(0, min(disk.free, capacity - used)))
 
     def _note(self, path: str, size: int) -> None:
-        name = FileName.parse(PurePosixPath(path).name)
-        if name is None:
-            raise QservError(f"{path} is not the name of a stored file")
         with self._lock:
             self._sizes[path] = size
-            self._by_transaction[name.transaction].add(path)
+            self._by_transaction[_transaction(path)].add(path)
+
+
+def _transaction(path: str) -> int:
+    name = FileName.parse(PurePosixPath(path).name)
+    if name is None:
+        raise DataError(f"{path!r} is not the name of a stored file")
+    return name.transaction

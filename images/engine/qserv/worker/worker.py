@@ -224,12 +224,9 @@ class Worker:
 
     def _discard_transaction(self, transaction: int) -> None:
         self._contributions.cancel_transaction(transaction)
-        self._compactor.give_up(transaction)
         self._staging.discard(transaction)
         self._uploads.discard(transaction)
-        paths = tuple(self._store.of_transaction(transaction))
-        self._lookups.forget(paths)
-        self._store.remove(paths)
+        self._lookups.forget(self._store.discard(transaction))
 
     def _refuse(self, error: QservError) -> None:
         self.failure = error

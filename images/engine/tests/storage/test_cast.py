@@ -39,6 +39,8 @@ def cast(values: pa.Array, declared: str, nullable: bool = True) -> list[Any]:
         (["16777215"], "MEDIUMINT UNSIGNED", [16777215]),
         (["5"], "BIT(3)", [5]),
         (["1e300", "nan", "-inf", " 2.5"], "DOUBLE", [1e300, None, None, 2.5]),
+        (["NaN", "-inf", "1.2"], "DECIMAL(5,2)", [None, None, Decimal("1.20")]),
+        (["9" * 36 + ".994"], "DECIMAL(38,2)", [Decimal("9" * 36 + ".99")]),
         (["0.5"], "FLOAT", [0.5]),
         (["1.005", "2.345", "-2.345"], "DECIMAL(5,2)", [Decimal("1.01"), Decimal("2.35"), Decimal("-2.35")]),
         (["1.50"], "DECIMAL(5,2)", [Decimal("1.50")]),
@@ -75,6 +77,10 @@ def test_text_is_read_as_its_column(values: list[str], declared: str, expected: 
         (pa.array([Decimal("1.255")]), "DECIMAL(4,2)", [Decimal("1.26")]),
         (pa.array([0.5]), "DECIMAL(4,2)", [Decimal("0.50")]),
         (pa.array([None, None]), "DOUBLE", [None, None]),
+        (pa.array([None, None]), "DATETIME", [None, None]),
+        (pa.array([" 1", "2"], pa.string_view()), "INT", [1, 2]),
+        (pa.array(["ab"], pa.large_string()), "CHAR(2)", ["ab"]),
+        (pa.array([2**63], pa.uint64()), "BIGINT UNSIGNED", [2**63]),
     ],
 )
 def test_typed_values_become_their_column(values: pa.Array, declared: str, expected: list[Any] | str) -> None:
@@ -95,6 +101,7 @@ def test_typed_values_become_their_column(values: pa.Array, declared: str, expec
         (["1", "maybe"], "BOOL"),
         (["1", "1e39"], "FLOAT"),
         (["1", "1,5"], "DOUBLE"),
+        (["1", "1e400"], "DOUBLE"),
         (["1", "1000"], "DECIMAL(5,2)"),
         (["1", "one"], "DECIMAL(5,2)"),
         (["ab", "abc"], "CHAR(2)"),
@@ -121,6 +128,12 @@ def test_columns_are_found_in_any_case_and_missing_ones_named() -> None:
     assert cast_rows(rows, [column], ORIGIN).to_pylist() == [{"ra": 1.0}]
     with pytest.raises(DataError, match="no column 'decl'; it has RA, extra"):
         cast_rows(rows, [column, Column("decl", SqlType(Base.DOUBLE))], ORIGIN)
+
+
+def test_a_column_that_is_there_twice_is_refused() -> None:
+    rows = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "A"])
+    with pytest.raises(DataError, match=r"in\.csv: there is more than one column 'a'; it has a, A"):
+        cast_rows(rows, [Column("a", SqlType.parse("INT"))], ORIGIN)
 
 
 @given(st.lists(st.integers(-(2**40), 2**40) | st.none(), max_size=30))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,25 @@ def test_removing_takes_empty_folders_along(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "sky").iterdir()] == ["Source"]
     assert remove(tmp_path, [two.path]) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_many_remove_and_write_in_the_same_folders(tmp_path: Path) -> None:
+    def again(worker: int) -> None:
+        for turn in range(300):
+            one = publish(tmp_path, FOLDER, FileKind.MAIN, worker, write(f"{worker} {turn}".encode()))
+            list(inventory(tmp_path))
+            remove(tmp_path, [one.path, shared])
+
+    shared = f"{FOLDER}/main-1-00000000.parquet"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(again, range(4)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_goes_while_it_is_listed_is_left_out(tmp_path: Path) -> None:
+    one = publish(tmp_path, FOLDER, FileKind.MAIN, 1, write(b"one"))
+    (tmp_path / FOLDER / "main-2-00000000.parquet").symlink_to("nowhere")
+    assert list(inventory(tmp_path)) == [(one.path, 3)]
 
 
 def test_what_a_crash_left_is_swept_and_never_listed(tmp_path: Path) -> None:

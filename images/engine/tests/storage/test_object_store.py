@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from qserv.catalog.errors import DataError, Unavailable
+from qserv.catalog.errors import DataError, DiskFull, Unavailable
 from qserv.catalog.model import Column
-from qserv.catalog.spec import SourceSpec
+from qserv.catalog.spec import Format, SourceSpec
 from qserv.catalog.types import SqlType
 from qserv.storage.readers import open_rows
 from qserv.storage.sources import expand
@@ -118,6 +120,33 @@ def test_an_object_that_is_not_there(store: Path, tmp_path: Path) -> None:
         pass
     with pytest.raises(DataError, match="no such object"):
         expand(SourceSpec(path="s3://sky/stars/*.csv"), tmp_path)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder of a file system of a few pages."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("tmpfs may not be mounted here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("kind", ["an object", "a packed file"])
+def test_a_copy_that_finds_no_room(store: Path, small_disk: Path, kind: str) -> None:
+    (store / "sky/x.csv").write_bytes(bytes(1 << 20))
+    (store / "sky/x.fits.gz").write_bytes(gzip.compress(bytes(1 << 20)))
+    url, form = ("s3://sky/x.csv", Format.CSV) if kind == "an object" else (str(store / "sky/x.fits.gz"), Format.FITS)
+    with (
+        pytest.raises(DiskFull, match=r"x\.(csv|fits\.gz): the worker's disk is full"),
+        open_rows(url, SourceSpec(path=url, format=form), COLUMNS, small_disk / "spool"),
+    ):
+        pass
+    assert list((small_disk / "spool").iterdir()) == []
 
 
 def test_a_store_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,10 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import MaskedColumn, Table
 
-from qserv.catalog.errors import DataError, SpecError, Unavailable
+from qserv.catalog.errors import DataError, QueryKilled, SpecError, Unavailable
 from qserv.catalog.model import Column
 from qserv.catalog.spec import Format, SourceSpec
 from qserv.catalog.types import SqlType
+from qserv.storage import sources
 from qserv.storage.readers import file_columns, open_rows
 from qserv.storage.sources import expand, shown
 
@@ -92,6 +95,7 @@ def test_columns_by_name_in_any_order_and_case(tmp_path: Path) -> None:
         ('a,b,c\n1,2,"x\ny"\nzwei,3,y\n', r"line 4, column 'a': 'zwei' is no value of INT"),
         ("a,b,c\n1,2,123456789\n", r"line 2, column 'c': '123456789' is no value of VARCHAR\(8\)"),
         ("a,b\n1,2\n", r"in\.csv: there is no column 'c'; it has a, b"),
+        (f"a,b,c\n1,2,{'x' * 200_000}\n", r"line 2, column 'c': 'x{80}' is no value of VARCHAR\(8\)"),
         ("", r"in\.csv: cannot be read"),
     ],
 )
@@ -122,6 +126,10 @@ def test_a_packed_file_cut_short(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
+    assert read(csv_file(tmp_path, "\ufeff" + TEXT.replace("\n", "\r\n"))) == ROWS
+
+
 def test_csv_needs_declared_columns(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="declare 'columns'"):
         read(csv_file(tmp_path, TEXT), None)
@@ -136,6 +144,20 @@ def test_parquet_in_batches_with_its_own_columns(tmp_path: Path) -> None:
     assert kinds == ["BIGINT", "DOUBLE", "TEXT"]
     some = (Column("FLUX", SqlType.parse("FLOAT")),)
     assert read(path, some, format=Format.PARQUET)[1] == {"FLUX": pytest.approx(1 / 49_999, rel=1e-6)}
+
+
+@pytest.mark.parametrize("kind", [Format.PARQUET, Format.FITS])
+def test_wide_rows_come_in_small_batches(tmp_path: Path, kind: Format) -> None:
+    text = [f"{number:06d}".ljust(10_000, "x") for number in range(300)]
+    path = tmp_path / "in"
+    if kind is Format.FITS:
+        Table({"text": text}).write(path, format="fits")
+    else:
+        pq.write_table(pa.table({"text": text}), path)
+    with open_rows(str(path), SourceSpec(path="x", format=kind), None, tmp_path, 1 << 20) as rows:
+        sizes = [batch.rows.num_rows for batch in rows]
+    assert sum(sizes) == 300
+    assert max(sizes) <= (1 << 20) // 10_000
 
 
 def test_a_bad_parquet_value_names_its_row(tmp_path: Path) -> None:
@@ -197,6 +219,45 @@ def test_fits_tables(tmp_path: Path, packed: bool) -> None:
     assert rows[5]["n"] is None
     with pytest.raises(SpecError, match="arrays cannot be loaded: vector"):
         read(path, (Column("vector", SqlType.parse("DOUBLE")),), format=Format.FITS)
+
+
+def test_what_fits_calls_null_is_null_as_it_is_stored(tmp_path: Path) -> None:
+    """TNULL is the value in the file, before TSCAL and TZERO."""
+    from astropy.io import fits
+
+    stored = {"u": ("I", -32768), "scaled": ("I", -1), "small": ("B", 255), "wide": ("K", -(2**63))}
+    columns = [
+        fits.Column(
+            name, kind, null=null, array=np.array([null, 7], np.uint8 if kind == "B" else f"i{2 if kind == 'I' else 8}")
+        )
+        for name, (kind, null) in stored.items()
+    ]
+    table = fits.BinTableHDU.from_columns([*columns, fits.Column("odd", "C", array=np.ones(2, np.complex64))])
+    scales = {"TZERO1": 32768, "TSCAL2": 0.5, "TZERO3": -128, "TZERO4": 2**63}
+    for number in range(len(scales)):
+        table.header.append((f"HELD{number}", 1), end=True)
+    path = tmp_path / "in.fits"
+    table.writeto(path)
+    content = path.read_bytes()
+    for number, (name, value) in enumerate(scales.items()):
+        at = content.index(f"HELD{number}".encode())
+        content = content[:at] + f"{name:8}= {value!s:>20}".ljust(80).encode() + content[at + 80 :]
+    path.write_bytes(content)
+    absent = dict.fromkeys(stored)
+    assert read(path, None, format=Format.FITS) == [
+        absent,
+        {"u": 32775, "scaled": 3.5, "small": -121, "wide": 2**63 + 7},
+    ]
+    with pytest.raises(SpecError, match="odd"):
+        read(path, (Column("odd", SqlType.parse("DOUBLE")),), format=Format.FITS)
+
+
+@pytest.mark.parametrize("harm", [lambda data: b"no gzip", lambda data: data[:-20], lambda data: data[:-8] + bytes(8)])
+def test_a_packed_fits_file_that_is_damaged(tmp_path: Path, harm: Callable[[bytes], bytes]) -> None:
+    Table({"a": np.arange(9000)}).write(tmp_path / "in.fits.gz")
+    (tmp_path / "in.fits.gz").write_bytes(harm((tmp_path / "in.fits.gz").read_bytes()))
+    with pytest.raises(DataError, match=r"in\.fits\.gz: the compressed file is (cut short|damaged)"):
+        read(tmp_path / "in.fits.gz", None, format=Format.FITS)
 
 
 def test_a_fits_file_without_a_table(tmp_path: Path) -> None:
@@ -339,6 +400,60 @@ def test_a_server_that_refuses(serve: Callable[[Answer], str], status: int, erro
 
     with pytest.raises(error, match=str(status)):
         read(serve(answer))
+
+
+def test_a_server_that_sends_in_drops_is_given_up(
+    serve: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_SLOW_SECONDS", 0.05)
+
+    def answer(request: BaseHTTPRequestHandler, number: int) -> None:
+        head(request, 200, len(BODY))
+        with contextlib.suppress(OSError):  # the reader goes away
+            for byte in BODY:
+                request.wfile.write(bytes([byte]))
+                time.sleep(0.01)
+
+    with pytest.raises(Unavailable, match=r"in\.csv: the server is too slow: \d+ bytes came in"):
+        read(serve(answer))
+
+
+def test_a_server_that_leads_in_a_circle(serve: Callable[[Answer], str]) -> None:
+    def answer(request: BaseHTTPRequestHandler, number: int) -> None:
+        head(request, 302, 0, Location="/in.csv")
+
+    with pytest.raises(DataError, match=r"in\.csv: cannot be fetched: Exceeded maximum allowed redirects"):
+        read(serve(answer))
+
+
+def test_a_redirect_is_followed_and_a_long_name_taken(serve: Callable[[Answer], str]) -> None:
+    def answer(request: BaseHTTPRequestHandler, number: int) -> None:
+        if number == 0:
+            head(request, 302, 0, Location=f"/{'x' * 300}.csv")
+        else:
+            head(request, 200, len(BODY))
+            request.wfile.write(BODY)
+
+    assert len(read(serve(answer).replace("in.csv", f"{'y' * 300}.csv"))) == 5000
+
+
+def test_a_transfer_ends_when_it_is_asked_to(serve: Callable[[Answer], str], tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def answer(request: BaseHTTPRequestHandler, number: int) -> None:
+        head(request, 200, 1 << 30)
+        with contextlib.suppress(OSError):
+            while True:
+                request.wfile.write(BODY)
+        ended.set()
+
+    def check() -> None:
+        raise QueryKilled("enough")
+
+    url = serve(answer)
+    with pytest.raises(QueryKilled), open_rows(url, SourceSpec(path=url), COLUMNS, tmp_path, check=check):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_server_that_is_not_there() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +323,35 @@ def test_a_contribution_is_cancelled(loading: Loading, tmp_path: Path, how: str)
     state = wait(client, key)
     assert state.failure is not None
     assert state.failure.code in ("query-killed", "transaction-closed")
+
+
+def test_a_contribution_is_cancelled_while_its_file_is_fetched(loading: Loading) -> None:
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):  # the worker goes away
+                while True:
+                    self.wfile.write(b"1,1,1\n" * 1000)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        client, key = loading.clients[0], ContributionKey(contribution=next(NUMBERS), attempt=1)
+        url = f"http://127.0.0.1:{server.server_port}/endless.csv"
+        wish = Contribute(
+            contribution=key.contribution, attempt=1, transaction=loading.transaction, table=OBJECT, url=url
+        )
+        client.action("contribute", wish)
+        client.action("cancel_contribution", key)
+        state = wait(client, key)
+        server.shutdown()
+        thread.join()
+    assert state.failure is not None
+    assert state.failure.code == "query-killed"
 
 
 def large_file(path: Path) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from qserv.catalog.errors import Conflict, WrongCluster
+from qserv.catalog.errors import Conflict, FileTrouble, WrongCluster
 from qserv.catalog.messages import StagePut
 from qserv.worker.identity import Disk
 from qserv.worker.worker import Worker
@@ -76,6 +76,22 @@ def test_a_disk_belongs_to_one_cluster(tmp_path: Path) -> None:
     disk.join("a")
     assert isinstance(failure(lambda: disk.join("b")), WrongCluster)
     disk.close()
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    error = failure(lambda: Disk(tmp_path / "file" / "data"))
+    assert isinstance(error, FileTrouble)
+    assert f"the data folder {tmp_path}/file/data cannot be used: " in error.message
+
+
+def test_a_damaged_identity_is_told(tmp_path: Path) -> None:
+    Disk(tmp_path / "data").close()
+    path = tmp_path / "data/.qserv/identity.json"
+    path.write_bytes(b"\0" * 20)
+    error = failure(lambda: Disk(tmp_path / "data"))
+    assert isinstance(error, FileTrouble)
+    assert f"{path} is damaged" in error.message
 
 
 def test_two_processes_cannot_have_one_folder(site: Site) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from qserv.catalog.errors import DataError, DuplicateKey, FileMissing, TransactionClosed, Unavailable
+from qserv.catalog.errors import DataError, DuplicateKey, FileMissing, QueryKilled, TransactionClosed, Unavailable
 from qserv.catalog.flight import WorkerClient
 from qserv.catalog.messages import (
     Discard,
@@ -30,7 +30,9 @@ from qserv.catalog.spec import ColumnSpec, TableSpec
 from qserv.sky.chunker import partitioning
 from qserv.storage.blocks import Director, cut_director
 from qserv.storage.files import StoredFile
+from qserv.storage.publishing import Batch
 from qserv.worker.prepare import Budget
+from qserv.worker.store import Store
 from qserv.worker.transfer import Pace
 from worker.chunks import answer, failure, task
 from worker.site import Site
@@ -188,6 +190,19 @@ def test_an_aborted_transaction_leaves_nothing(site: Site, tmp_path: Path) -> No
     assert sorted(inventory(client)) == sorted(file.path for file in kept.files)
     assert [path.name for path in (tmp_path / "w0" / ".qserv" / "staging").iterdir()] == ["1"]
     assert isinstance(failure(lambda: stage(client, rows(0, 1), transaction=2)), TransactionClosed)
+
+
+def test_what_is_written_beside_a_discard_is_not_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with Batch(tmp_path) as batch:
+        made = [
+            batch.write("sky/Object/1", FileKind.MAIN, number, lambda file: file.write(b"rows") and None)
+            for number in (7, 8)
+        ]
+        store.discard(7)
+        assert isinstance(failure(lambda: store.finish(batch)), QueryKilled)
+    assert [path for path, _ in store.list()] == [made[1].path]
+    assert store.space().used == made[1].bytes
 
 
 def test_staged_rows_of_a_committed_transaction_go_alone(site: Site, tmp_path: Path) -> None:
