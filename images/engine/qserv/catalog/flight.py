@@ -18,7 +18,18 @@ import pyarrow as pa
 from pyarrow import flight
 
 from qserv.catalog.errors import QservError, QueryKilled, Unauthenticated, Unavailable, WorkerFailed, from_code
-from qserv.catalog.messages import BatchDone, Cancel, Failure, FileTask, LookupHeader, Message, QueryTask, StagePut
+from qserv.catalog.messages import (
+    BatchDone,
+    Cancel,
+    ChunkLookup,
+    ChunkNumbers,
+    Failure,
+    FileTask,
+    LookupHeader,
+    Message,
+    QueryTask,
+    StagePut,
+)
 from qserv.catalog.threads import run_apart
 from qserv.catalog.trust import Trust
 
@@ -278,14 +289,18 @@ class WorkerClient:
         """Stop all of a query's work on the worker; a query that is not there is none."""
         self.action("cancel", Cancel(query=query))
 
-    def lookup(self, header: LookupHeader, keys: pa.Array | None = None) -> pa.Table:
+    def chunks_of(self, wish: ChunkLookup) -> tuple[int, ...]:
+        """In which chunks keys of a director are."""
+        found = self.action("chunks", wish, ChunkNumbers)
+        return found.chunks if found is not None else ()
+
+    def lookup(self, header: LookupHeader, keys: pa.Array) -> pa.Table:
         """Where keys of a director are: see :class:`LookupHeader`."""
         sink = pa.BufferOutputStream()
         sink.write(header.encode() + b"\n")
-        if keys is not None:
-            batch = pa.record_batch([keys], names=["key"])
-            with pa.ipc.new_stream(sink, batch.schema) as writer:
-                writer.write_batch(batch)
+        batch = pa.record_batch([keys], names=["key"])
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
         body = self._act("lookup", sink.getvalue(), self._timeout)
         if body is None:
             raise WorkerFailed(f"worker {self.address} gave no answer to a look-up")

@@ -13,7 +13,8 @@ A worker's Flight service
     stages rows of a transaction on the primary worker of their chunks. Batches are sorted by the column ``chunkId``
     (main), ``hostChunkId`` (overlap) or ``partition`` (index), which names the unit of each row.
 ``DoAction``
-    ``cancel`` (:class:`Cancel`), ``lookup`` (a :class:`LookupHeader` line, then the keys as an Arrow stream),
+    ``cancel`` (:class:`Cancel`), ``chunks`` (:class:`ChunkLookup`, answers :class:`ChunkNumbers`), ``lookup`` (a
+    :class:`LookupHeader` line, then the keys as an Arrow stream),
     ``contribute`` (:class:`Contribute`), ``contribution`` (:class:`ContributionKey`, answers
     :class:`ContributionState`), ``cancel_contribution`` (:class:`ContributionKey`), ``prepare`` (:class:`Prepare`),
     ``compact`` (:class:`Compact`), ``fetch`` (:class:`Fetch`), ``discard`` (:class:`Discard`), ``inventory`` and
@@ -139,20 +140,29 @@ class Cancel(Message):
     query: str
 
 
+class ChunkLookup(Message):
+    """In which chunks keys of a director are, by the files of a partition of its index.
+
+    The keys are ``keys``, or where that is None those from ``low`` to ``high``, inclusive; None is open.
+    """
+
+    paths: tuple[str, ...]
+    keys: tuple[int, ...] | None = None
+    low: int | None = None
+    high: int | None = None
+
+
+class ChunkNumbers(Message):
+    chunks: tuple[int, ...]
+
+
 class LookupHeader(Message):
     """Where keys are: answers ``key``, ``chunkId``, ``subChunkId`` (an Arrow stream); absent keys are left out.
 
-    All ``keys`` of the stream are looked up, or with ``low``/``high`` (inclusive) all keys between: then the answer is
-    the distinct ``chunkId`` alone.
-
-    ``runs``: keys of several partitions in one call, how many of the keys come next and the files where they are;
-    ``paths`` is then empty.
+    ``runs``: for each partition of the index how many of the keys come next, and the files where they are.
     """
 
-    paths: tuple[str, ...] = ()
-    runs: tuple[tuple[int, tuple[str, ...]], ...] = ()
-    low: int | None = None
-    high: int | None = None
+    runs: tuple[tuple[int, tuple[str, ...]], ...]
 
 
 class StagePut(Message):

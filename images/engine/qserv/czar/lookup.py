@@ -10,12 +10,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 import numpy as np
-import pyarrow as pa
 
 from qserv.catalog.errors import ChunkUnavailable, QservError, SqlError
 from qserv.catalog.flight import WorkerClient
-from qserv.catalog.messages import LookupHeader
-from qserv.catalog.model import CHUNK_COLUMN, Placement, WorkerFacts, WorkerState
+from qserv.catalog.messages import ChunkLookup
+from qserv.catalog.model import Placement, WorkerFacts, WorkerState
 from qserv.czar.damage import Damage
 from qserv.sql.plan import KeyLookup
 from qserv.storage.index import partition_of
@@ -38,10 +37,8 @@ def find(lookup: KeyLookup, placement: Placement, clients: Clients, pool: Execut
     return frozenset().union(*found)
 
 
-Request = tuple[int, LookupHeader, pa.Array | None]
-
-
-def _requests(lookup: KeyLookup, placement: Placement) -> list[Request]:
+def _requests(lookup: KeyLookup, placement: Placement) -> list[tuple[int, ChunkLookup]]:
+    """For each partition of the index that may have the keys, its number and what it is asked."""
     director = lookup.director
     files = placement.index_files.get(director.id, {})
     if director.family is None or director.key is None:
@@ -52,8 +49,7 @@ def _requests(lookup: KeyLookup, placement: Placement) -> list[Request]:
         return tuple(f"{folder}/{name}" for name in files[number].index)
 
     if lookup.keys is None:
-        bounds = {"low": lookup.low, "high": lookup.high}
-        return [(number, LookupHeader(paths=paths(number), **bounds), None) for number in files]
+        return [(number, ChunkLookup(paths=paths(number), low=lookup.low, high=lookup.high)) for number in files]
     column = director.column(director.key)
     unsigned = column is not None and column.type.unsigned
     low, high = (0, (1 << 64) - 1) if unsigned else (-(1 << 63), (1 << 63) - 1)
@@ -62,14 +58,16 @@ def _requests(lookup: KeyLookup, placement: Placement) -> list[Request]:
     )
     numbers = partition_of(keys, director.family.index_partitions)
     return [
-        (number, LookupHeader(paths=paths(number)), pa.array(keys[numbers == number]))
+        (number, ChunkLookup(paths=paths(number), keys=tuple(keys[numbers == number].tolist())))
         for number in np.unique(numbers).tolist()
         if number in files
     ]
 
 
-def _ask(request: Request, lookup: KeyLookup, placement: Placement, clients: Clients, damage: Damage) -> frozenset[int]:
-    number, header, keys = request
+def _ask(
+    request: tuple[int, ChunkLookup], lookup: KeyLookup, placement: Placement, clients: Clients, damage: Damage
+) -> frozenset[int]:
+    number, wish = request
     family = lookup.director.family
     held = placement.index_replicas.get(family.id if family else 0, {}).get(number, ())
     workers = [placement.workers[worker] for worker in held if worker in placement.workers]
@@ -78,14 +76,12 @@ def _ask(request: Request, lookup: KeyLookup, placement: Placement, clients: Cli
         if worker.state is WorkerState.LOST:
             continue
         try:
-            answer = clients(worker).lookup(header, keys)
+            return frozenset(clients(worker).chunks_of(wish))
         except SqlError:
             raise
         except QservError as error:
             damage.note(worker.id, error)
             told = f" ({error.message})"
-            continue
-        return frozenset(answer.column(CHUNK_COLUMN).unique().to_pylist())
     raise ChunkUnavailable(
         f"no worker that can be reached holds partition {number} of the index of "
         f"{lookup.director.database}.{lookup.director.name}{told}: try again, and look at `qserv status`"

@@ -106,12 +106,14 @@ class IndexReader:
             batches.append(pa.record_batch([pa.array(values) for values in places], schema=schema))
         return pa.Table.from_batches(batches, schema)
 
-    def chunks_between(self, paths: Iterable[Path], low: int | None, high: int | None) -> pa.Table:
-        """The distinct ``chunkId`` of the keys from ``low`` to ``high``, inclusive; None is open."""
-        found = [np.unique(file.chunks[file.between(low, high)]) for file in map(self._open, paths)]
-        distinct = np.unique(np.concatenate([np.empty(0, np.int32), *found]))
-        schema = pa.schema([pa.field(CHUNK_COLUMN, pa.int32(), nullable=False)])
-        return pa.table([pa.array(distinct)], schema=schema)
+    def chunks_of(self, paths: Iterable[Path], keys: Keys) -> list[int]:
+        """The distinct chunks of keys, in order."""
+        wanted = np.unique(keys)
+        return _distinct([file.chunks[file.rows_of(wanted)] for file in map(self._open, paths)])
+
+    def chunks_between(self, paths: Iterable[Path], low: int | None, high: int | None) -> list[int]:
+        """The distinct chunks of the keys from ``low`` to ``high``, inclusive, in order; None is open."""
+        return _distinct([np.unique(file.chunks[file.between(low, high)]) for file in map(self._open, paths)])
 
     def forget(self, paths: Iterable[Path]) -> None:
         """Let go of files that are to be removed."""
@@ -130,6 +132,11 @@ class IndexReader:
             while len(self._files) > self._capacity:
                 self._files.popitem(last=False)
         return file
+
+
+def _distinct(found: Sequence[npt.NDArray[np.int32]]) -> list[int]:
+    chunks: list[int] = np.unique(np.concatenate([np.empty(0, np.int32), *found])).tolist()
+    return chunks
 
 
 def write_index(

@@ -14,6 +14,7 @@ from qserv.catalog import logs
 from qserv.catalog.errors import Conflict, QservError
 from qserv.catalog.messages import (
     Cancel,
+    ChunkLookup,
     Compact,
     Contribute,
     ContributionKey,
@@ -121,7 +122,7 @@ class Worker:
                 controller,
                 peers,
                 self._staging,
-                self._lookups.find,
+                self._lookups.places,
                 spool=scratch / "spool",
                 memory=settings.ingest_memory_limit,
                 source_dirs=settings.source_dirs,
@@ -185,6 +186,7 @@ class Worker:
         return {
             "ping": lambda _body: None,
             "cancel": _does(Cancel, lambda wish: self._queries.cancel(wish.query)),
+            "chunks": _answers(ChunkLookup, self._lookups.chunks),
             "lookup": self._lookups.answer,
             "contribute": _does(Contribute, self._contributions.start),
             "contribution": _answers(ContributionKey, self._contributions.state),

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pymysql
 from sqlalchemy import Connection, insert
 
-from qserv.catalog.messages import Heartbeat
+from qserv.catalog.messages import ChunkLookup, Heartbeat
 from qserv.catalog.metadata import (
     Account,
     Metadata,
@@ -115,7 +115,7 @@ class WorkerProcess:
             queries=self.queries,
             files=FileSource(store),
             stage=refuse,
-            actions={"lookup": Lookups(store).answer},
+            actions={"chunks": lambda body: Lookups(store).chunks(ChunkLookup.model_validate_json(body))},
         )
         self.port = self.service.port
 

@@ -79,7 +79,7 @@ def test_ranges_give_chunks(tmp_path: Path) -> None:
         (-(2**70), 2**70, [100, 101, 102, 103]),
         (2**70, None, []),
     ]:
-        assert reader.chunks_between([path], low, high)["chunkId"].to_pylist() == chunks, (low, high)
+        assert reader.chunks_between([path], low, high) == chunks, (low, high)
 
 
 def test_unsigned_keys_above_the_signed_range(tmp_path: Path) -> None:
@@ -88,7 +88,9 @@ def test_unsigned_keys_above_the_signed_range(tmp_path: Path) -> None:
     reader = IndexReader()
     assert reader.lookup([path], pa.array([big], pa.uint64()))["chunkId"].to_pylist() == [101]
     assert reader.lookup([path], pa.array([-3, 1], pa.int64()))["key"].to_pylist() == [1]
-    assert reader.chunks_between([path], 2, None)["chunkId"].to_pylist() == [101]
+    assert reader.chunks_of([path], np.array([big, 5], np.uint64)) == [101]
+    assert reader.chunks_of([path], np.array([-3, 1])) == [100]
+    assert reader.chunks_between([path], 2, None) == [101]
 
 
 def test_a_second_key_of_the_same_is_refused(tmp_path: Path) -> None:
@@ -125,4 +127,4 @@ def test_a_damaged_index_is_said_to_be(tmp_path: Path) -> None:
 
 def test_no_files_hold_no_keys() -> None:
     assert IndexReader().lookup([], np.array([1])).num_rows == 0
-    assert IndexReader().chunks_between([], None, None).num_rows == 0
+    assert IndexReader().chunks_of([], np.array([1])) == IndexReader().chunks_between([], None, None) == []

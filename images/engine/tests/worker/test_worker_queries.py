@@ -291,7 +291,7 @@ def test_messages_that_make_no_sense_are_refused(loaded: Loaded) -> None:
     _, client, _ = loaded
     assert isinstance(failure(lambda: client.action("dance")), DataError)
     assert isinstance(failure(lambda: client.action("prepare", QuerySource(database="a", table="b"))), DataError)
-    assert isinstance(failure(lambda: client.lookup(LookupHeader(paths=()))), DataError)
+    assert isinstance(failure(lambda: client.lookup(LookupHeader(runs=()), pa.array([1]))), DataError)
 
 
 def test_a_worker_that_ended_is_unavailable(site: Site, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from qserv.catalog.errors import DataError, DuplicateKey, FileMissing, QueryKilled, TransactionClosed, Unavailable
 from qserv.catalog.flight import WorkerClient
 from qserv.catalog.messages import (
+    ChunkLookup,
     Discard,
     Fetch,
     Inventory,
@@ -126,11 +127,14 @@ def test_staged_rows_become_files_that_answer_queries_on_another_worker(site: Si
     found, _ = answer(target, task("SELECT id, chunkId, subChunkId FROM read_parquet($s0)", files))
     assert sorted(found.column("id").to_pylist()) == list(range(500))
     index = tuple(file.path for file in of_kind(prepared, FileKind.INDEX))
-    places = target.lookup(LookupHeader(paths=index), pa.array([3, 444, 10_000]))
+    places = target.lookup(LookupHeader(runs=((3, index),)), pa.array([3, 444, 10_000]))
     expected = {row["id"]: row["chunkId"] for row in found.to_pylist()}
     assert {row["key"]: row["chunkId"] for row in places.to_pylist()} == {3: expected[3], 444: expected[444]}
-    chunks = target.lookup(LookupHeader(paths=index, low=10, high=12)).column("chunkId").to_pylist()
-    assert chunks == sorted({expected[key] for key in (10, 11, 12)})
+    between = target.chunks_of(ChunkLookup(paths=index, low=10, high=12))
+    assert between == tuple(sorted({expected[key] for key in (10, 11, 12)}))
+    assert target.chunks_of(ChunkLookup(paths=index, keys=(444, 3, 10_000))) == tuple(
+        sorted({expected[3], expected[444]})
+    )
 
 
 def test_prepared_twice_gives_the_same_files(site: Site) -> None:
