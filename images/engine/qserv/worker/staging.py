@@ -99,6 +99,8 @@ class _Log:
         message = memoryview(batch.serialize())
         runs["contribution"], runs["attempt"], runs["size"] = put.contribution, put.attempt, message.nbytes
         with self._lock:
+            if self._file.closed:
+                raise _closed(put.transaction)
             runs["offset"] = self._end
             try:
                 _write(self._file, message, self._end)
@@ -193,7 +195,7 @@ class Staging:
         key = (put.transaction, put.database, put.table, put.kind)
         with self._lock:
             if put.transaction in self._closed:
-                raise TransactionClosed(f"transaction {put.transaction} is closed: it takes no more rows")
+                raise _closed(put.transaction)
             log = self._logs.get(key)
             if log is None:
                 log = self._logs[key] = self._new_log(put, schema)
@@ -210,6 +212,10 @@ class Staging:
             return _Log(folder / f"{put.database}.{put.table}.{put.kind}", schema)
         except OSError as error:
             raise failures.of_disk(error, f"staging rows of {put.database}.{put.table}") from None
+
+
+def _closed(transaction: int) -> TransactionClosed:
+    return TransactionClosed(f"transaction {transaction} is closed: it takes no more rows")
 
 
 def _units(batch: pa.RecordBatch, kind: FileKind) -> npt.NDArray[np.int32]:

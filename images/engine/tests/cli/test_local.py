@@ -8,7 +8,9 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -46,8 +48,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     assert not list(made.run.glob("*.pid"))
 
 
-def count(home: Home) -> list[str]:
-    command = [sys.executable, "-m", "qserv.cli.main", "sql", "SELECT COUNT(*) AS n FROM Star", "-d", "sky"]
+def count(home: Home, database: str = "sky") -> list[str]:
+    command = [sys.executable, "-m", "qserv.cli.main", "sql", "SELECT COUNT(*) AS n FROM Star", "-d", database]
     asked = subprocess.run(
         [*command, "--home", str(home.path), "--format", "csv"], capture_output=True, text=True, check=False
     )
@@ -78,6 +80,41 @@ def test_a_load_outlives_the_death_of_every_process(home: Home, tmp_path: Path) 
     run("local", "up", "--workers", "2", "--home", str(home.path))
     assert count(home) == ['"n"', "400"]
     assert "nothing was to be done" in run("load", str(tmp_path / "sky.yaml"), "--home", str(home.path))
+
+
+def test_a_load_whose_command_is_killed_goes_on(home: Home, tmp_path: Path) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Waiting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.set()
+            go_on.wait(60)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"id,ra,decl\n2,20,20\n3,30,30\n")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    place = ["--home", str(home.path)]
+    (tmp_path / "stars.csv").write_text("id,ra,decl\n1,10,10\n")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Waiting) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        paths = f"[stars.csv, 'http://127.0.0.1:{server.server_port}/more.csv']"
+        spec = SPEC.replace("database: sky", "database: killed").replace("path: stars.csv", f"path: {paths}")
+        (tmp_path / "sky.yaml").write_text(spec)
+        load = [sys.executable, "-m", "qserv.cli.main", "load", str(tmp_path / "sky.yaml"), *place]
+        with subprocess.Popen(load, stdout=subprocess.DEVNULL) as command:
+            assert asked.wait(60)
+            command.kill()
+        go_on.set()
+        assert "loaded 3 rows" in run("load", str(tmp_path / "sky.yaml"), *place)
+        assert "nothing was to be done" in run("load", str(tmp_path / "sky.yaml"), *place)
+        server.shutdown()
+        thread.join()
+    assert count(home, "killed") == ['"n"', "3"]
+    run("drop", "killed", "--yes", *place)
 
 
 def test_files_are_verified_and_settings_changed(home: Home) -> None:
@@ -157,6 +194,31 @@ def test_down_never_ends_a_stranger(tmp_path: Path) -> None:
 
 def test_no_cluster_is_said_so(tmp_path: Path) -> None:
     assert "qserv local up" in run("sql", "SELECT 1", "--home", str(tmp_path), code=1)
+
+
+@pytest.mark.parametrize("what", ["data folder", "identity"])
+def test_a_worker_whose_disk_cannot_be_used_says_so(tmp_path: Path, what: str) -> None:
+    (tmp_path / "secret").write_text("a secret\n")
+    private = tmp_path / "data" / ".qserv"
+    if what == "identity":
+        private.mkdir(parents=True)
+        (private / "identity.json").write_text("{")
+    else:
+        (tmp_path / "data").write_text("no folder")
+    facts = {"NAME": "w", "DATA_DIR": tmp_path / "data", "SECRET_FILE": tmp_path / "secret"}
+    environment = {f"QSERV_WORKER_{name}": str(value) for name, value in facts.items()}
+    environment["QSERV_WORKER_CONTROLLERS"] = '["http://127.0.0.1:1"]'
+    ended = subprocess.run(
+        [sys.executable, "-m", "qserv.cli.main", "worker"],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    told = f"{private}/identity.json is damaged" if what == "identity" else f"the data folder {tmp_path}/data cannot"
+    assert ended.stderr.startswith(f"file-error: {told}")
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from qserv.storage.blocks import Director, cut_director
 from qserv.storage.files import StoredFile
 from qserv.storage.publishing import Batch
 from qserv.worker.prepare import Budget
+from qserv.worker.staging import Staging
 from qserv.worker.store import Store
 from qserv.worker.transfer import Pace
 from worker.chunks import answer, failure, task
@@ -194,6 +195,31 @@ def test_an_aborted_transaction_leaves_nothing(site: Site, tmp_path: Path) -> No
     assert sorted(inventory(client)) == sorted(file.path for file in kept.files)
     assert [path.name for path in (tmp_path / "w0" / ".qserv" / "staging").iterdir()] == ["1"]
     assert isinstance(failure(lambda: stage(client, rows(0, 1), transaction=2)), TransactionClosed)
+
+
+def test_rows_that_come_beside_a_discard_are_told_that_it_is_closed(tmp_path: Path) -> None:
+    staging = Staging(tmp_path / "staging")
+    batch = pa.record_batch({"chunkId": pa.array([1], pa.int32())})
+    failures: list[Exception] = []
+
+    def send(put: StagePut) -> None:
+        try:
+            while True:
+                staging.append(put, batch)
+        except Exception as error:
+            failures.append(error)
+
+    for number in range(100):
+        put = StagePut(transaction=number, database="sky", table="T", kind=FileKind.MAIN, contribution=1, attempt=1)
+        staging.append(put, batch)
+        senders = [threading.Thread(target=send, args=(put,)) for _ in range(2)]
+        for sender in senders:
+            sender.start()
+        staging.discard(number)
+        for sender in senders:
+            sender.join()
+    assert {type(error) for error in failures} == {TransactionClosed}
+    assert not list((tmp_path / "staging").iterdir())
 
 
 def test_what_is_written_beside_a_discard_is_not_kept(tmp_path: Path) -> None:
