@@ -191,14 +191,15 @@ def test_a_reset_connection_has_the_character_set_of_its_login(cluster: Cluster)
         assert rows(connection, "SELECT 'é'") == [("é",)]
 
 
-def test_a_change_of_user_brings_its_character_set(cluster: Cluster) -> None:
-    login = {"host": "127.0.0.1", "port": cluster.ports.mysql, "use_pure": True, "ssl_disabled": True}
-    with contextlib.closing(mysql.connector.connect(user="joe", password="joe", **login)) as connection:
-        latin1 = 8
-        connection.cmd_change_user("joe", "joe", "sky", charset=latin1)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT @@character_set_client, @@character_set_results")
-            assert cursor.fetchall() == [("latin1", "latin1")]
+def test_a_change_of_user_brings_its_character_set(connection: Connection[Any]) -> None:
+    latin1 = 8
+    asked = b"joe\0" + b"\0" + b"sky\0" + struct.pack("<H", latin1) + b"mysql_native_password\0" + b"\0"
+    connection._execute_command(COMMAND.COM_CHANGE_USER, asked)
+    switch = connection._read_packet()
+    switch.read_uint8()
+    assert connection._process_auth(switch.read_string(), switch).is_ok_packet()
+    found = rows(connection, "SELECT @@character_set_client, @@character_set_results")
+    assert found == [("latin1", "latin1")]
 
 
 def test_the_processlist_as_a_table(connection: Connection[Any]) -> None:
