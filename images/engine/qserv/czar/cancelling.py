@@ -37,8 +37,9 @@ class Permit:
                 return
             self._reason = reason
             stops, self._stops = self._stops, []
-        for stop in stops:
-            stop()
+        with contextlib.ExitStack() as each:  # all are called, also where one fails
+            for stop in stops:
+                each.callback(stop)
 
     @contextlib.contextmanager
     def stopping(self, stop: Callable[[], object]) -> Iterator[None]:

@@ -149,13 +149,17 @@ class Connection:
             log.info("login refused", connection=self.id, reason=error.code)
             await self._wire.send(self._say.refusal(error))
             return False
-        session.variables.set("character_set_client", self._charset.name)
-        session.variables.set("character_set_connection", self._charset.name)
-        session.variables.set("character_set_results", self._charset.name)
-        self._session, self.account = session, account
-        self._prepared.clear()
+        self.account = account
+        self._begin(session)
         await self._wire.send(self._say.ok())
         return True
+
+    def _begin(self, session: Session) -> None:
+        """Go on in a new session, in the character set that the client logged in with."""
+        for name in ("client", "connection", "results"):
+            session.variables.set(f"character_set_{name}", self._charset.name)
+        self._session = session
+        self._prepared.clear()
 
     async def _obey(self) -> None:
         """The command phase."""
@@ -233,7 +237,7 @@ class Connection:
         self._prepared.pop(struct.unpack_from("<I", data)[0], None)
 
     async def _reset_statement(self, data: bytes) -> None:
-        self._statement(data).long_data.clear()
+        self._statement(data).forget_long_data()
         await self._wire.send(self._say.ok())
 
     def _current(self) -> Session:
@@ -337,7 +341,7 @@ class Connection:
         try:
             values = parameters.read(prepared, data[9:], attributes=attributes, charset=charset)
         finally:
-            prepared.long_data.clear()
+            prepared.forget_long_data()
         statement = statements.bind(prepared.statement, values) if prepared.statement is not None else None
         await self._answer(lambda: session.execute(statement, prepared.sql), binary=True)
 
@@ -351,8 +355,9 @@ class Connection:
         """Data of a parameter, sent ahead; the client expects no answer, also where it makes no sense."""
         identifier, place = struct.unpack_from("<IH", data)
         prepared = self._prepared.get(identifier)
-        if prepared is not None and sum(map(len, prepared.long_data.values())) + len(data) <= MAX_COMMAND:
-            prepared.long_data.setdefault(place, bytearray()).extend(data[6:])
+        if prepared is not None:
+            held = sum(other.long_bytes for other in self._prepared.values())
+            prepared.add_long_data(place, data[6:], room=MAX_COMMAND - held)
 
     async def _field_list(self, data: bytes) -> None:
         session = self._current()
@@ -366,6 +371,7 @@ class Connection:
     async def _change_user(self, data: bytes) -> bool:
         asked = packets.parse_com_change_user(self._capabilities, self._charset, data)
         self._session = self.account = None
+        self._charset = asked.client_charset or self._charset
         # The first nonce was used already: the answer to it proves nothing now, so another is asked for.
         return await self._enter(asked.username, asked.database, asked.client_plugin)
 
@@ -373,6 +379,5 @@ class Connection:
         account = self._current().account
         session = await self._in_thread(lambda: Session(self._door.czar, account, connection=self.id))
         session.database = self._current().database
-        self._session = session
-        self._prepared.clear()
+        self._begin(session)
         await self._wire.send(self._say.ok())

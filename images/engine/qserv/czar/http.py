@@ -9,10 +9,12 @@ that a part is never taken for the whole: Arrow streams and JSON then have no en
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import pyarrow as pa
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -28,6 +30,10 @@ from qserv.czar.queries import Query
 from qserv.czar.session import Czar, Result, Session
 
 log = logs.get(__name__)
+T = TypeVar("T")
+
+STATEMENTS = 256
+"""Statements that are at work at one time, in threads of their own: health, and the end of a query, wait for none."""
 
 
 class Ask(BaseModel):
@@ -85,6 +91,7 @@ def make_app(czar: Czar, metadata: Metadata) -> FastAPI:
     app = FastAPI(title="Qserv czar", version="1", docs_url=None, redoc_url=None)
 
     app.state.metadata = metadata
+    threads = CapacityLimiter(STATEMENTS)
 
     @app.exception_handler(QservError)
     async def refuse(_request: Request, error: QservError) -> JSONResponse:
@@ -104,7 +111,7 @@ def make_app(czar: Czar, metadata: Metadata) -> FastAPI:
     @app.post("/api/v1/query")
     def query(ask: Ask, request: Request, who: Known) -> Response:
         session = Session(czar, who, database=ask.database, connection=czar.new_client())
-        return RowsResponse(session, ask.sql, request.headers.get("accept", ""))
+        return RowsResponse(session, ask.sql, request.headers.get("accept", ""), threads)
 
     @app.get("/api/v1/queries")
     def queries(who: Known) -> list[Told]:
@@ -127,7 +134,7 @@ class RowsResponse(Response):
     The answer begins with its first row: what goes wrong before has an error's status.
     """
 
-    def __init__(self, session: Session, sql: str, accept: str) -> None:
+    def __init__(self, session: Session, sql: str, accept: str, threads: CapacityLimiter) -> None:
         self.kind, self._write = next(
             ((kind, write) for kind, write in rows.WRITERS.items() if kind in accept), (rows.JSON, rows.json_rows)
         )
@@ -136,12 +143,16 @@ class RowsResponse(Response):
         self._session = session
         self._sql = sql
         self._gone = False
+        self._threads = threads
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await to_thread.run_sync(work, *arguments, limiter=self._threads)
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         watch = asyncio.create_task(self._watch(receive))
         result: Result | None = None
         try:
-            result = await run_in_threadpool(self._session.run, self._sql)
+            result = await self._in_thread(self._session.run, self._sql)
             if result.answer is not None:
                 self.headers["X-Qserv-Query-Id"] = result.answer.query.id
             await self._send(result, send)
@@ -154,12 +165,12 @@ class RowsResponse(Response):
 
     async def _send(self, result: Result, send: Send) -> None:
         batches = result.batches()
-        first = await run_in_threadpool(next, batches, None)
+        first = await self._in_thread(next, batches, None)
         pieces = self._write(result.schema or pa.schema([]), batches if first is None else chain([first], batches))
         if self._gone:
             return
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        while (piece := await run_in_threadpool(next, pieces, None)) is not None:
+        while (piece := await self._in_thread(next, pieces, None)) is not None:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

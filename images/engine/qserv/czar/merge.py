@@ -11,7 +11,9 @@ import contextlib
 import hashlib
 import shutil
 import threading
+import uuid
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -35,16 +37,16 @@ SMALL = 16 << 20
 
 
 class Merger:
-    """The instance. Files it may read: those of no rows that it writes itself."""
+    """The instance. ``files`` is the folder that it may read: of tables without rows, and of virtual ones."""
 
     def __init__(self, settings: CzarSettings) -> None:
-        self._files = settings.result_dir / "read"
-        shutil.rmtree(self._files, ignore_errors=True)
+        self.files = settings.result_dir / "read"
+        shutil.rmtree(self.files, ignore_errors=True)
         shutil.rmtree(settings.result_dir / "merge", ignore_errors=True)
-        self._files.mkdir(parents=True)
+        self.files.mkdir(parents=True)
         self._lock = threading.Lock()
         self._root = open_closed(
-            data_dirs=[self._files],
+            data_dirs=[self.files],
             memory_limit=settings.memory_limit,
             spill_dir=settings.result_dir / "merge",
             spill_limit=settings.spill_limit,
@@ -56,19 +58,15 @@ class Merger:
         with self._lock:
             return Session(self._root.cursor(), permit, self)
 
-    def file(self, schema: pa.Schema, table: pa.Table | None = None) -> str:
-        """A Parquet file of a schema without rows, or of a small table's rows; made once for equal contents."""
-        digest = hashlib.sha256(schema.serialize().to_pybytes())
-        if table is not None:
-            sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, table.schema) as writer:
-                writer.write_table(table)
-            digest.update(sink.getvalue())
-        path = self._files / f"{digest.hexdigest()[:32]}.parquet"
+    def none_of(self, schema: pa.Schema) -> Path:
+        """A Parquet file of a schema without rows, made once."""
+        path = self.files / f"{hashlib.sha256(schema.serialize().to_pybytes()).hexdigest()[:32]}.parquet"
         with self._lock:
             if not path.exists():
-                pq.write_table(schema.empty_table() if table is None else table, path)
-        return str(path)
+                unfinished = path.with_suffix(".new")
+                pq.write_table(schema.empty_table(), unfinished)
+                unfinished.rename(path)
+        return path
 
     def close(self) -> None:
         self._root.close()
@@ -82,6 +80,7 @@ class Session:
         self._permit = permit
         self._merger = merger
         self._failure: QservError | None = None
+        self._own_files: list[Path] = []
 
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[pa.RecordBatch | pa.Schema]:
         """The statement's schema, then its rows as they are made."""
@@ -94,15 +93,21 @@ class Session:
 
     def run_leaf(self, leaf: Leaf, tables: Mapping[int, pa.Table]) -> Iterator[pa.RecordBatch | pa.Schema]:
         """A leaf's own statement over no rows, or over the given ones (by table id)."""
-        files = {f"s{index}": [self._source_file(source, tables)] for index, source in enumerate(leaf.sources)}
-        if leaf.steps:
-            with self._errors():
+        with self._errors():
+            files = {f"s{index}": [self._source_file(source, tables)] for index, source in enumerate(leaf.sources)}
+            if leaf.steps:
                 register_none(self._cursor, leaf.steps, files)
                 files = own(self._cursor, leaf.sql, files)
         yield from self.run(leaf.sql, files)
 
     def _source_file(self, source: Source, tables: Mapping[int, pa.Table]) -> str:
-        return self._merger.file(file_schema(source.table, source.kind), tables.get(source.table.id))
+        table = tables.get(source.table.id)
+        if table is None:
+            return str(self._merger.none_of(file_schema(source.table, source.kind)))
+        path = self._merger.files / f"{uuid.uuid4().hex}.parquet"
+        self._own_files.append(path)
+        pq.write_table(table, path)
+        return str(path)
 
     def load(self, name: str, items: Iterator[pa.RecordBatch | pa.Schema]) -> None:
         """Make the rows readable under ``name``."""
@@ -146,6 +151,8 @@ class Session:
     def close(self) -> None:
         with contextlib.suppress(duckdb.Error):
             self._cursor.close()
+        for path in self._own_files:
+            path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

@@ -41,6 +41,23 @@ class Prepared:
     parameters: int
     types: list[tuple[int, bool]] = field(default_factory=list)
     long_data: dict[int, bytearray] = field(default_factory=dict)
+    too_long: bool = False
+
+    @property
+    def long_bytes(self) -> int:
+        return sum(map(len, self.long_data.values()))
+
+    def add_long_data(self, place: int, data: bytes, *, room: int) -> None:
+        """Keep a piece of a parameter. One of more than ``room`` bytes is not: the next execution fails for it."""
+        if self.too_long or len(data) > room:
+            self.forget_long_data()
+            self.too_long = True
+        else:
+            self.long_data.setdefault(place, bytearray()).extend(data)
+
+    def forget_long_data(self) -> None:
+        self.long_data.clear()
+        self.too_long = False
 
 
 def read(prepared: Prepared, data: bytes, *, attributes: bool, charset: CharacterSet) -> list[Value]:
@@ -53,8 +70,13 @@ def read(prepared: Prepared, data: bytes, *, attributes: bool, charset: Characte
     Raises
     ------
     WrongArguments
-        For bytes that are no parameters, or types never sent.
+        For bytes that are no parameters, types never sent, or data sent ahead that was more than is kept.
     """
+    if prepared.too_long:
+        raise WrongArguments(
+            "Parameter of prepared statement which is set through mysql_send_long_data() is longer "
+            "than 'max_allowed_packet' bytes"
+        )
     reader = io.BytesIO(data)
     try:
         count = read_uint_len(reader) if attributes else prepared.parameters
@@ -106,7 +128,12 @@ def _text(data: bytes, kind: int, charset: CharacterSet) -> Value:
         text = data.decode("ascii" if kind in _BLOBS else charset.codec)
     except UnicodeDecodeError:
         return data
-    return Decimal(text) if kind in _DECIMALS else text
+    if kind not in _DECIMALS:
+        return text
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError(f"{text} is no DECIMAL")
+    return number
 
 
 def _date(reader: io.BytesIO, kind: int) -> Value:

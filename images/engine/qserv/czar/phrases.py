@@ -9,7 +9,8 @@ from mysql_mimic.types import Capabilities, ServerStatus
 
 from qserv.catalog.errors import QservError
 
-_LONGEST_MESSAGE = 4096
+_LONGEST_MESSAGE = 2000
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Phrases:
 
     def error(self, number: int, state: str, message: str) -> bytes:
         """An error by MySQL's number and five-character state."""
-        text = message.encode("utf8")[:_LONGEST_MESSAGE]
+        text = message[:_LONGEST_MESSAGE].encode("utf8")
         return struct.pack("<BH", 0xFF, number) + b"#" + state.encode() + text
 
     def refusal(self, error: QservError) -> bytes:

@@ -16,9 +16,9 @@ MOST = 1000
 """Named statements that a session may hold."""
 
 _NAME = r"(`[^`]+`|[\w$]+)"
-_PREPARE = re.compile(rf"\s*PREPARE\s+{_NAME}\s+FROM\s+(.+?)\s*;?\s*", re.I | re.S)
-_EXECUTE = re.compile(rf"\s*EXECUTE\s+{_NAME}(?:\s+USING\s+(@[\w.$]+(?:\s*,\s*@[\w.$]+)*))?\s*;?\s*", re.I)
-_DEALLOCATE = re.compile(rf"\s*(?:DEALLOCATE|DROP)\s+PREPARE\s+{_NAME}\s*;?\s*", re.I)
+_PREPARE = re.compile(rf"\s*PREPARE\s+{_NAME}\s+FROM\s+(.+)", re.I | re.S)
+_EXECUTE = re.compile(rf"\s*EXECUTE\s+{_NAME}(?:\s+USING\s+(@[\w.$]+(?:\s*,\s*@[\w.$]+)*))?", re.I)
+_DEALLOCATE = re.compile(rf"\s*(?:DEALLOCATE|DROP)\s+PREPARE\s+{_NAME}", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Named:
         ------
         UnknownStatement, WrongArguments, Unsupported, ParseError
         """
+        sql = statements.bare(sql)
         if found := _PREPARE.fullmatch(sql):
             self._prepare(_bare(found[1]), _text(found[2], own))
             return True

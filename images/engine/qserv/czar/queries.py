@@ -226,18 +226,20 @@ class Queries:
 
     def _watch(self) -> None:
         while not self._closing.wait(TICK):
-            with self._lock:
-                running = list(self._running.values())
-            for query in running:
-                if query.limit is not None and query.seconds > query.limit:
-                    query.permit.revoke(
-                        QueryInterrupted(f"the query took longer than its limit of {query.limit:g} seconds")
-                    )
             try:
+                with self._lock:
+                    running = list(self._running.values())
+                for query in running:
+                    if query.limit is not None and query.seconds > query.limit:
+                        query.permit.revoke(
+                            QueryInterrupted(f"the query took longer than its limit of {query.limit:g} seconds")
+                        )
                 for request in self._metadata.kill_requests(self._czar):
                     self._obey(request.query, request.connection)
             except QservError as error:
                 log.warning("cannot ask for kills", error=error.message)
+            except Exception:
+                log.exception("cannot look after the queries")
 
     def _obey(self, query: str | None, connection: int) -> None:
         with self._lock:

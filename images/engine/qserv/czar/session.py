@@ -7,6 +7,7 @@ called in a thread; the rows then come as they are made.
 from __future__ import annotations
 
 import itertools
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from qserv.catalog.errors import (
     EmptyStatement,
     NoSuchQuery,
     QservError,
+    SubqueryRows,
     UnknownDatabase,
     Unsupported,
 )
@@ -71,10 +73,10 @@ class Czar:
     queries: Queries
     query_timeout: float
     began: float = field(default_factory=time.monotonic)
-    _clients: Iterator[int] = field(default_factory=lambda: itertools.count(1 << 32))
+    _clients: Iterator[int] = field(default_factory=lambda: itertools.count((1 + secrets.randbelow(1 << 30)) << 32))
 
     def new_client(self) -> int:
-        """An id for a client that has no MySQL connection, beyond the ids of those."""
+        """An id for a client that has no MySQL connection, beyond the ids of those; other czars give others."""
         return next(self._clients)
 
 
@@ -176,7 +178,15 @@ class Session:
             return node
         select = node.this if isinstance(node, exp.Subquery) else exp.select(node)
         result = self._select(select, f"SELECT {node.sql(dialect='mysql')}")
-        values = [value for batch in result.batches() for value in batch.column(0).to_pylist()]
+        values: list[Value] = []
+        try:
+            for batch in result.batches():
+                values += batch.column(0).to_pylist()
+                if len(values) > 1:
+                    raise SubqueryRows("Subquery returns more than 1 row")
+        except QservError as error:
+            result.close(error)
+            raise
         return statements.literal(values[0] if values else None)
 
     def _kill(self, statement: exp.Kill) -> None:

@@ -32,19 +32,19 @@ _SPELLINGS = (
     (re.compile(r"^(\s*SHOW\s+(?:FULL\s+)?COLUMNS\s+FROM\s+\S+\s+)IN\b", re.I), r"\1FROM"),
     (re.compile(r"^(\s*SHOW\s+(?:FULL\s+)?(?:TABLES|TABLE\s+STATUS|TRIGGERS|EVENTS)\s+)IN\b", re.I), r"\1FROM"),
     (re.compile(r"^(\s*SHOW\s+)(?:EXTENDED\s+)?(?:KEYS|INDEXES|INDEX)\s+(?:FROM|IN)\b", re.I), r"\1INDEX FROM"),
-    (re.compile(r"^(\s*SHOW\s+GRANTS)\s+FOR\s+CURRENT_USER(?:\s*\(\s*\))?\s*;?\s*$", re.I), r"\1"),
+    (re.compile(r"^(\s*SHOW\s+GRANTS)\s+FOR\s+CURRENT_USER(?:\s*\(\s*\))?$", re.I), r"\1"),
     (re.compile(r"^(\s*SHOW\s+COLLATION\s+WHERE\s+)`?Charset`?", re.I), r"\1`Charset`"),
     (
         re.compile(r"^(\s*SHOW\s+CREATE\s+)(?:DATABASE|SCHEMA)\s+(?:IF\s+NOT\s+EXISTS\s+)?", re.I),
         r"\1DATABASE ",
     ),
     (re.compile(r"^\s*START\s+TRANSACTION\s+WITH\s+CONSISTENT\s+SNAPSHOT\b", re.I), "START TRANSACTION"),
-    (re.compile(r"^\s*(?:RELEASE\s+)?SAVEPOINT\s+(?:`[^`]+`|\w+)\s*;?\s*$", re.I), "START TRANSACTION"),
-    (re.compile(r"^\s*SHOW\s+COUNT\s*\(\s*\*\s*\)\s+WARNINGS\s*;?\s*$", re.I), "SELECT @@warning_count"),
+    (re.compile(r"^\s*(?:RELEASE\s+)?SAVEPOINT\s+(?:`[^`]+`|\w+)$", re.I), "START TRANSACTION"),
+    (re.compile(r"^\s*SHOW\s+COUNT\s*\(\s*\*\s*\)\s+WARNINGS$", re.I), "SELECT @@warning_count"),
     (
         re.compile(
             r"^\s*(?:DESCRIBE|DESC|EXPLAIN)\s+(?!SELECT\b|WITH\b|FORMAT\b|EXTENDED\b|ANALYZE\b)"
-            r"((?:`[^`]+`|\w+)(?:\s*\.\s*(?:`[^`]+`|\w+))?)\s+(?:'([^']*)'|`?(\w+)`?)\s*;?\s*$",
+            r"((?:`[^`]+`|\w+)(?:\s*\.\s*(?:`[^`]+`|\w+))?)\s+(?:'([^']*)'|`?(\w+)`?)$",
             re.I,
         ),
         r"SHOW COLUMNS FROM \1 LIKE '\2\3'",
@@ -80,7 +80,7 @@ def parse(sql: str) -> exp.Expression | None:
     Unsupported
         Where it holds several.
     """
-    sql = _LEADING.sub("", sql)
+    sql = bare(_LEADING.sub("", sql))
     for pattern, spelling in _SPELLINGS:
         sql = pattern.sub(spelling, sql)
     try:
@@ -98,6 +98,14 @@ def parse(sql: str) -> exp.Expression | None:
     if isinstance(found[0], exp.Alias | exp.Column | exp.Command) or not isinstance(found[0], exp.Expression):
         raise _parse_error(sql, None)
     return found[0]
+
+
+def bare(sql: str) -> str:
+    """A statement without the semicolon and the spaces at its end.
+
+    Patterns that have these at their end would look at a long row of spaces once for each of them.
+    """
+    return sql.rstrip().removesuffix(";").rstrip()
 
 
 def _refuse_trailing_comma(sql: str) -> None:
@@ -192,10 +200,10 @@ def literal(value: Value) -> exp.Expression:
     if isinstance(value, bytes):
         return exp.HexString(this=value.hex())
     if isinstance(value, dt.timedelta):
-        seconds = int(value.total_seconds())
-        sign = "-" if seconds < 0 else ""
-        seconds = abs(seconds)
-        return exp.Literal.string(f"{sign}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}")
+        sign = "-" if value < dt.timedelta() else ""
+        minutes, rest = divmod(abs(value), dt.timedelta(minutes=1))
+        seconds = f"{rest.seconds:02d}" + (f".{rest.microseconds:06d}" if rest.microseconds else "")
+        return exp.Literal.string(f"{sign}{minutes // 60:02d}:{minutes % 60:02d}:{seconds}")
     return exp.Literal.string(str(value))
 
 

@@ -142,6 +142,12 @@ def test_set_takes_expressions(connection: Connection[Any]) -> None:
     assert rows(connection, "SELECT @@sql_mode, @x") == [("ANSI,STRICT_TRANS_TABLES", 8)]
     rows(connection, "SET sql_mode=(SELECT REPLACE(@@sql_mode, 'ANSI', 'ANSI_QUOTES'))")
     assert rows(connection, "SELECT @@sql_mode") == [("ANSI_QUOTES,STRICT_TRANS_TABLES",)]
+    rows(connection, "SET @none = (SELECT id FROM Filter WHERE id < 0)")
+    rows(connection, "SET @one = (SELECT id FROM Filter WHERE id = 3)")
+    assert rows(connection, "SELECT @none, @one") == [(None, 3)]
+    with pytest.raises(pymysql.err.MySQLError) as raised:
+        rows(connection, "SET @many = (SELECT objectId FROM Object)")
+    assert raised.value.args[0] == 1242
 
 
 def test_named_prepared_statements(connection: Connection[Any]) -> None:
@@ -158,6 +164,42 @@ def test_named_prepared_statements(connection: Connection[Any]) -> None:
     rows(connection, "DEALLOCATE PREPARE one")
     with pytest.raises(pymysql.err.MySQLError):
         rows(connection, "EXECUTE one USING @key, @other")
+
+
+def test_long_rows_of_spaces(connection: Connection[Any]) -> None:
+    """Patterns that look at them once for each of them would not be through in days."""
+    spaces = " " * 1_000_000
+    assert rows(connection, f"PREPARE one FROM 'SELECT 1'{spaces};{spaces}") == []
+    assert rows(connection, f"EXECUTE one{spaces};{spaces}") == [(1,)]
+    assert rows(connection, f"DESC Filter id{spaces};{spaces}") == [("id", "int", "YES", "", None, "")]
+    for wrong in ("PREPARE one FROM 'SELECT 1'", "EXECUTE one", "SHOW GRANTS FOR CURRENT_USER", "DESC Filter id"):
+        with pytest.raises(pymysql.err.MySQLError) as raised:
+            rows(connection, f"{wrong}{spaces}!")
+        assert raised.value.args[0] == 1064
+
+
+COM_RESET_CONNECTION = 31
+
+
+def test_a_reset_connection_has_the_character_set_of_its_login(cluster: Cluster) -> None:
+    sets = "SELECT @@character_set_client, @@character_set_results"
+    with contextlib.closing(cluster.connect(charset="latin1")) as connection:
+        rows(connection, "SET NAMES utf8mb4")
+        connection._execute_command(COM_RESET_CONNECTION, b"")
+        connection._read_ok_packet()
+        assert rows(connection, sets) == [("latin1", "latin1")]
+        assert rows(connection, "SELECT 'é'") == [("é",)]
+
+
+def test_a_change_of_user_brings_its_character_set(connection: Connection[Any]) -> None:
+    latin1 = 8
+    asked = b"joe\0" + b"\0" + b"sky\0" + struct.pack("<H", latin1) + b"mysql_native_password\0" + b"\0"
+    connection._execute_command(COMMAND.COM_CHANGE_USER, asked)
+    switch = connection._read_packet()
+    switch.read_uint8()
+    assert connection._process_auth(switch.read_string(), switch).is_ok_packet()
+    found = rows(connection, "SELECT @@character_set_client, @@character_set_results")
+    assert found == [("latin1", "latin1")]
 
 
 def test_the_processlist_as_a_table(connection: Connection[Any]) -> None:
@@ -236,7 +278,7 @@ class Prepared:
         return found
 
 
-LONGLONG, VAR_STRING, DOUBLE, DATETIME = 8, 253, 5, 12
+LONGLONG, VAR_STRING, DOUBLE, DATETIME, TIME, NEWDECIMAL = 8, 253, 5, 12, 11, 246
 
 
 def test_prepared_statements(connection: Connection[Any]) -> None:
@@ -268,6 +310,40 @@ def test_dates_as_parameters_and_as_answers(connection: Connection[Any]) -> None
     assert row[2:10] == struct.pack("<q", 9)
     year, month, day, hour, minute, second, _ = struct.unpack_from("<HBBBBBI", row, 11)
     assert dt.datetime(year, month, day, hour, minute, second) == dt.datetime(1970, 1, 1, 0, 0, 9)
+
+
+def test_times_as_parameters_keep_their_fractions(connection: Connection[Any]) -> None:
+    prepared = Prepared(connection, "SELECT CONCAT(?)")
+    for negative, shown in ((0, b"34:00:01.500000"), (1, b"-34:00:01.500000")):
+        [row] = prepared.execute([TIME], 0, struct.pack("<BBIBBBI", 12, negative, 1, 10, 0, 1, 500_000))
+        assert row == b"\0\0" + bytes([len(shown)]) + shown
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"sNaN"])
+def test_a_decimal_parameter_is_a_number(connection: Connection[Any], number: bytes) -> None:
+    with pytest.raises(pymysql.err.MySQLError) as raised:
+        Prepared(connection, "SELECT ?").execute([NEWDECIMAL], 0, bytes([len(number)]) + number)
+    assert raised.value.args[0] == 1210
+
+
+def test_data_sent_ahead_is_whole_or_an_error(connection: Connection[Any]) -> None:
+    def send(prepared: Prepared, piece: bytes) -> None:
+        connection._execute_command(COMMAND.COM_STMT_SEND_LONG_DATA, struct.pack("<IH", prepared.id, 0) + piece)
+
+    one, other = (Prepared(connection, "SELECT LENGTH(?)") for _ in range(2))
+    piece = b"x" * (15 << 20)
+    send(other, b"x")
+    for _ in range(5):
+        send(one, piece)
+    with pytest.raises(pymysql.err.MySQLError) as raised:
+        one.execute([VAR_STRING], 0, b"")
+    assert raised.value.args[0] == 1210
+    assert "max_allowed_packet" in raised.value.args[1]
+    for prepared, length in ((other, 1), (one, 3)):
+        if prepared is one:
+            send(one, b"abc")
+        [row] = prepared.execute([VAR_STRING], 0, b"")
+        assert row == b"\0\0" + struct.pack("<q", length)
 
 
 def test_an_unknown_prepared_statement(connection: Connection[Any]) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +17,7 @@ from pyarrow import flight
 
 from czar.smallsky import Cluster, czar_settings, running_czar
 from qserv.catalog.errors import Conflict
+from qserv.czar.session import Result, Session
 
 
 def post(
@@ -51,6 +55,40 @@ def test_arrow(cluster: Cluster) -> None:
     table = pa.ipc.open_stream(io.BytesIO(answer.content)).read_all()
     assert table.num_rows == cluster.rows.num_rows
     assert sorted(table["objectId"].to_pylist()) == list(range(cluster.rows.num_rows))
+
+
+def test_virtual_tables_leave_no_files(cluster: Cluster) -> None:
+    def files() -> set[Path]:
+        return {*cluster.folder.glob("result-*/read/*")}
+
+    sql = "SELECT ID, INFO FROM information_schema.PROCESSLIST"
+    before = files()
+    clients = [post(cluster, sql).json()["rows"] for _ in range(3)]
+    assert [info for [(_, info)] in clients] == [sql] * 3
+    assert len({client for [(client, _)] in clients}) == 3
+    assert files() == before
+
+
+def test_health_waits_for_no_statement(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = 60
+    all_wait, go_on = threading.Barrier(many + 1), threading.Event()
+    run = Session.run
+
+    def wait(session: Session, sql: str) -> Result:
+        all_wait.wait(30)
+        go_on.wait(30)
+        return run(session, sql)
+
+    monkeypatch.setattr(Session, "run", wait)
+    with ThreadPoolExecutor(many) as pool:
+        answers = [pool.submit(post, cluster, "SELECT 1") for _ in range(many)]
+        try:
+            all_wait.wait(30)
+            health = httpx.get(f"http://127.0.0.1:{cluster.ports.http}/health", timeout=30)
+        finally:
+            go_on.set()
+    assert health.json() == {"status": "ok"}
+    assert {answer.result().status_code for answer in answers} == {200}
 
 
 def test_statements_that_are_no_queries(cluster: Cluster) -> None:

@@ -14,6 +14,10 @@ import pymysql
 import pytest
 
 from czar.smallsky import Cluster, czar_settings, running_czar
+from qserv.catalog.errors import QueryInterrupted, QueryKilled
+from qserv.catalog.metadata import Account
+from qserv.czar.cancelling import Permit
+from qserv.czar.queries import Queries
 
 ON_A_WORKER = "SELECT COUNT(*) FROM " + ", ".join(f"Filter f{number}" for number in range(16))
 ON_THE_CZAR = "SELECT COUNT(*) FROM " + ", ".join(f"information_schema.columns c{number}" for number in range(5))
@@ -182,3 +186,34 @@ def test_history_is_in_the_metadata(cluster: Cluster) -> None:
 
 def history(cluster: Cluster) -> list[Any]:
     return cluster.metadata.query_history("joe")
+
+
+def test_a_permit_stops_all_though_one_cannot_be_stopped() -> None:
+    def fail() -> None:
+        raise RuntimeError("closed already")
+
+    stopped: list[int] = []
+    permit = Permit()
+    with contextlib.ExitStack() as at_work:
+        for stop in (lambda: stopped.append(1), fail, lambda: stopped.append(2)):
+            at_work.enter_context(permit.stopping(stop))
+        with pytest.raises(RuntimeError):
+            permit.revoke(QueryKilled("enough"))
+    assert sorted(stopped) == [1, 2]
+
+
+def test_time_limits_hold_after_a_failure_of_the_watch(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_czar: str) -> None:
+        failed.set()
+        raise RuntimeError("of no kind that is known")
+
+    failed, stopped = threading.Event(), threading.Event()
+    monkeypatch.setattr(cluster.metadata, "kill_requests", fail)
+    queries = Queries(cluster.metadata, "a czar of this test")
+    try:
+        assert failed.wait(30)
+        query = queries.start(Account("joe", ""), "SELECT 1", limit=0.0)
+        with contextlib.suppress(QueryInterrupted), query.permit.stopping(stopped.set):
+            assert stopped.wait(30)
+    finally:
+        queries.close()
