@@ -24,6 +24,7 @@ from qserv.sql.values import (
 )
 
 _UNITS = ("MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
+_MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
 _PARTS: dict[type[exp.Expr], str] = {
     exp.Year: "year",
     exp.Month: "month",
@@ -78,13 +79,17 @@ def _weekday(value: Value) -> Value:
 
 @handles(exp.Week)
 def _week(translator: Translator, node: exp.Week) -> Value:
-    mode = node.args.get("mode")
-    if mode is not None and translator.value(mode).constant not in (0, 3):
-        raise Unsupported("WEEK is supported with modes 0 and 3")
+    given = node.args.get("mode")
+    mode = _week_mode(translator.value(given) if given is not None else None)
     date = as_date(_bare(translator, node.this))
-    if mode is not None and translator.value(mode).constant == 3:
-        return Value(f"weekofyear({date})", INT)
-    return Value(f"CAST(strftime({date}, '%U') AS INTEGER)", INT)
+    pivot = _week_pivot(date, mode)
+    week = f"((dayofyear({pivot}) - 1) // 7 + 1)"
+    if mode & 2:
+        return Value(week, INT)
+    before = f"((dayofyear(CAST({pivot} - to_days(7) AS DATE)) - 1) // 7 + 2)"  # the week that ends in the next year
+    return Value(
+        f"CASE sign(year({pivot}) - year({date})) WHEN 0 THEN {week} WHEN -1 THEN 0 WHEN 1 THEN {before} END", INT
+    )
 
 
 @handles(exp.WeekOfYear)
@@ -110,9 +115,11 @@ def _date(translator: Translator, node: exp.Func) -> Value:
 
 @handles(exp.TsOrDsToTimestamp, exp.Timestamp)
 def _timestamp(translator: Translator, node: exp.Func) -> Value:
-    if node.args.get("expression") is not None:
-        raise Unsupported("TIMESTAMP takes one value here")
-    return Value(as_datetime(_bare(translator, node.this)), DATETIME)
+    moment = as_datetime(_bare(translator, node.this))
+    clock = node.args.get("zone")  # where the parser puts the time that is added
+    if clock is None:
+        return Value(moment, DATETIME)
+    return Value(f"({moment} + to_microseconds(epoch_us({as_time(translator.value(clock))})))", DATETIME)
 
 
 @handles(exp.Time)
@@ -183,6 +190,8 @@ def _datediff(translator: Translator, node: exp.DateDiff) -> Value:
 def _timestampdiff(translator: Translator, node: exp.TimestampDiff) -> Value:
     unit = _unit(node.text("unit"))
     later, earlier = (as_datetime(_bare(translator, each)) for each in (node.this, node.expression))
+    if unit in _MONTHS:
+        return Value(f"(qserv_months({earlier}, {later}) // {_MONTHS[unit]})", BIGINT)
     return Value(f"date_sub('{unit.lower()}', {earlier}, {later})", BIGINT)
 
 
@@ -231,7 +240,70 @@ def _from_days(days: Value) -> Value:
 
 @function("sec_to_time", least=1)
 def _sec_to_time(seconds: Value) -> Value:
-    return Value(f"CAST(make_timestamp(CAST({integer(seconds)} AS BIGINT) * 1000000) AS TIME)", TIME)
+    return Value(f"qserv_clock({integer(seconds)} * 1000000::BIGINT)", TIME)
+
+
+@handles(exp.TimeFromParts)
+def _maketime(translator: Translator, node: exp.TimeFromParts) -> Value:
+    hour, minute, second = (integer(translator.value(node.args[each])) for each in ("hour", "min", "sec"))
+    clock = f"qserv_clock((3600 * {hour} + 60 * {minute} + {second}) * 1000000::BIGINT)"
+    return Value(f"CASE WHEN {minute} BETWEEN 0 AND 59 AND {second} BETWEEN 0 AND 59 THEN {clock} END", TIME)
+
+
+@function("timediff", least=2)
+def _timediff(later: Value, earlier: Value) -> Value:
+    dated = (Kind.DATE, Kind.DATETIME)
+    if (later.kind in dated) is not (earlier.kind in dated):
+        raise Unsupported("TIMEDIFF takes two times, or two dates with times")
+    first, second = (as_datetime(each) if each.kind in dated else as_time(each) for each in (later, earlier))
+    return Value(f"qserv_clock(epoch_us({first}) - epoch_us({second}))", TIME)
+
+
+@function("to_seconds", least=1)
+def _to_seconds(value: Value) -> Value:
+    return Value(f"(CAST(floor(epoch({as_datetime(value)})) AS BIGINT) + {86_400 * _EPOCH_DAY})", BIGINT)
+
+
+@function("period_add", least=2)
+def _period_add(period: Value, months: Value) -> Value:
+    sum_ = f"({_period_months(period)} + {integer(months)})"
+    return Value(f"({sum_} // 12 * 100 + {sum_} % 12 + 1)", BIGINT)
+
+
+@function("period_diff", least=2)
+def _period_diff(one: Value, other: Value) -> Value:
+    return Value(f"({_period_months(one)} - {_period_months(other)})", BIGINT)
+
+
+def _period_months(period: Value) -> str:
+    """The months of ``yyyymm`` or ``yymm`` since the year 0; years below 70 are of this century."""
+    return f"qserv_period_months({integer(period)})"
+
+
+@function("yearweek", least=1, most=2)
+def _yearweek(value: Value, mode: Value | None = None) -> Value:
+    pivot = _week_pivot(as_date(value), _week_mode(mode))
+    return Value(f"(100 * year({pivot}) + (dayofyear({pivot}) - 1) // 7 + 1)", INT)
+
+
+def _week_mode(mode: Value | None) -> int:
+    """Bits of a mode of weeks: 1 from Monday, 2 none is 0, 4 as MySQL tells which is the first."""
+    if mode is None:
+        return 0
+    if not isinstance(mode.constant, int):
+        raise Unsupported("the mode of a week is a constant")
+    return mode.constant & 7
+
+
+def _week_pivot(date: str, mode: int) -> str:
+    """The day of the date's week in whose year the week counts, by which its number is found.
+
+    Where the first week is the first that begins in the year, that is the week's first day; where it is the first
+    with four days or more, its fourth.
+    """
+    monday, first = bool(mode & 1), bool(mode & 1) is bool(mode & 4)
+    back = f"(isodow({date}) - 1)" if monday else f"dayofweek({date})"
+    return f"CAST({date} - to_days(CAST({back} AS INTEGER)) + to_days({0 if first else 3}) AS DATE)"
 
 
 def moved(translator: Translator, node: exp.Expr, amount: exp.Expr, unit: str, sign: str) -> Value:
