@@ -38,10 +38,10 @@ _TIME_PARTS: dict[type[exp.Expr], str] = {exp.Hour: "hour", exp.Minute: "minute"
 
 @handles(*_PARTS)
 def _part(translator: Translator, node: exp.Func) -> Value:
-    return Value(f"{_PARTS[type(node)]}({as_date(_bare(translator, node.this))})", INT)
+    return Value(f"{_PARTS[type(node)]}({as_date(bare(translator, node.this))})", INT)
 
 
-def _bare(translator: Translator, node: exp.Expr) -> Value:
+def bare(translator: Translator, node: exp.Expr) -> Value:
     """The value that the parser wrapped in a conversion."""
     while isinstance(node, exp.TsOrDsToDate | exp.TsOrDsToTimestamp):
         node = node.this
@@ -50,7 +50,7 @@ def _bare(translator: Translator, node: exp.Expr) -> Value:
 
 @handles(*_TIME_PARTS)
 def _time_part(translator: Translator, node: exp.Func) -> Value:
-    value = _bare(translator, node.this)
+    value = bare(translator, node.this)
     source = as_time(value) if value.kind is Kind.TIME else _moment(value)
     return Value(f"{_TIME_PARTS[type(node)]}({source})", INT)
 
@@ -69,7 +69,7 @@ def _microsecond(value: Value) -> Value:
 
 @handles(exp.DayOfWeek)
 def _day_of_week(translator: Translator, node: exp.DayOfWeek) -> Value:
-    return Value(f"(dayofweek({as_date(_bare(translator, node.this))}) + 1)", INT)
+    return Value(f"(dayofweek({as_date(bare(translator, node.this))}) + 1)", INT)
 
 
 @function("weekday", least=1)
@@ -77,45 +77,25 @@ def _weekday(value: Value) -> Value:
     return Value(f"(isodow({as_date(value)}) - 1)", INT)
 
 
-@handles(exp.Week)
-def _week(translator: Translator, node: exp.Week) -> Value:
-    given = node.args.get("mode")
-    mode = _week_mode(translator.value(given) if given is not None else None)
-    date = as_date(_bare(translator, node.this))
-    pivot = _week_pivot(date, mode)
-    week = f"((dayofyear({pivot}) - 1) // 7 + 1)"
-    if mode & 2:
-        return Value(week, INT)
-    before = f"((dayofyear(CAST({pivot} - to_days(7) AS DATE)) - 1) // 7 + 2)"  # the week that ends in the next year
-    return Value(
-        f"CASE sign(year({pivot}) - year({date})) WHEN 0 THEN {week} WHEN -1 THEN 0 WHEN 1 THEN {before} END", INT
-    )
-
-
-@handles(exp.WeekOfYear)
-def _week_of_year(translator: Translator, node: exp.WeekOfYear) -> Value:
-    return Value(f"weekofyear({as_date(_bare(translator, node.this))})", INT)
-
-
 @handles(exp.Dayname, exp.Monthname)
 def _name(translator: Translator, node: exp.Func) -> Value:
     name = "dayname" if isinstance(node, exp.Dayname) else "monthname"
-    return Value(f"{name}({as_date(_bare(translator, node.this))})", TEXT)
+    return Value(f"{name}({as_date(bare(translator, node.this))})", TEXT)
 
 
 @handles(exp.LastDay)
 def _last_day(translator: Translator, node: exp.LastDay) -> Value:
-    return Value(f"last_day({as_date(_bare(translator, node.this))})", DATE)
+    return Value(f"last_day({as_date(bare(translator, node.this))})", DATE)
 
 
 @handles(exp.TsOrDsToDate, exp.Date)
 def _date(translator: Translator, node: exp.Func) -> Value:
-    return Value(as_date(_bare(translator, node.this)), DATE)
+    return Value(as_date(bare(translator, node.this)), DATE)
 
 
 @handles(exp.TsOrDsToTimestamp, exp.Timestamp)
 def _timestamp(translator: Translator, node: exp.Func) -> Value:
-    moment = as_datetime(_bare(translator, node.this))
+    moment = as_datetime(bare(translator, node.this))
     clock = node.args.get("zone")  # where the parser puts the time that is added
     if clock is None:
         return Value(moment, DATETIME)
@@ -180,7 +160,7 @@ _EPOCH_DAY = 719528
 
 @handles(exp.DateDiff)
 def _datediff(translator: Translator, node: exp.DateDiff) -> Value:
-    later, earlier = (_bare(translator, each) for each in (node.this, node.expression))
+    later, earlier = (bare(translator, each) for each in (node.this, node.expression))
     if earlier.constant == "0000-01-01":  # how the parser writes TO_DAYS(x) - 1; MySQL has no such day
         return Value(f"(date_diff('day', DATE '1970-01-01', {as_date(later)}) + {_EPOCH_DAY - 1})", BIGINT)
     return Value(f"date_diff('day', {as_date(earlier)}, {as_date(later)})", BIGINT)
@@ -189,7 +169,7 @@ def _datediff(translator: Translator, node: exp.DateDiff) -> Value:
 @handles(exp.TimestampDiff)
 def _timestampdiff(translator: Translator, node: exp.TimestampDiff) -> Value:
     unit = _unit(node.text("unit"))
-    later, earlier = (as_datetime(_bare(translator, each)) for each in (node.this, node.expression))
+    later, earlier = (as_datetime(bare(translator, each)) for each in (node.this, node.expression))
     if unit in _MONTHS:
         return Value(f"(qserv_months({earlier}, {later}) // {_MONTHS[unit]})", BIGINT)
     return Value(f"date_sub('{unit.lower()}', {earlier}, {later})", BIGINT)
@@ -280,32 +260,6 @@ def _period_months(period: Value) -> str:
     return f"qserv_period_months({integer(period)})"
 
 
-@function("yearweek", least=1, most=2)
-def _yearweek(value: Value, mode: Value | None = None) -> Value:
-    pivot = _week_pivot(as_date(value), _week_mode(mode))
-    return Value(f"(100 * year({pivot}) + (dayofyear({pivot}) - 1) // 7 + 1)", INT)
-
-
-def _week_mode(mode: Value | None) -> int:
-    """Bits of a mode of weeks: 1 from Monday, 2 none is 0, 4 as MySQL tells which is the first."""
-    if mode is None:
-        return 0
-    if not isinstance(mode.constant, int):
-        raise Unsupported("the mode of a week is a constant")
-    return mode.constant & 7
-
-
-def _week_pivot(date: str, mode: int) -> str:
-    """The day of the date's week in whose year the week counts, by which its number is found.
-
-    Where the first week is the first that begins in the year, that is the week's first day; where it is the first
-    with four days or more, its fourth.
-    """
-    monday, first = bool(mode & 1), bool(mode & 1) is bool(mode & 4)
-    back = f"(isodow({date}) - 1)" if monday else f"dayofweek({date})"
-    return f"CAST({date} - to_days(CAST({back} AS INTEGER)) + to_days({0 if first else 3}) AS DATE)"
-
-
 def moved(translator: Translator, node: exp.Expr, amount: exp.Expr, unit: str, sign: str) -> Value:
     """A date or time plus or minus an interval; a date stays one where the unit is days or longer."""
     found = translator.value(amount)
@@ -366,7 +320,7 @@ def strftime_format(written: str) -> str:
 
 @handles(exp.TimeToStr)
 def _date_format(translator: Translator, node: exp.TimeToStr) -> Value:
-    return _formatted(as_datetime(_bare(translator, node.this)), node.args["format"], "DATE_FORMAT")
+    return _formatted(as_datetime(bare(translator, node.this)), node.args["format"], "DATE_FORMAT")
 
 
 def _formatted(moment: str, shape: exp.Expr, called: str) -> Value:
