@@ -196,16 +196,16 @@ class Block:
 
     def _row_translator(self, clause: str) -> Translator:
         def alias(node: exp.Expr) -> Value | None:
-            item = self._alias(node)
+            item = self._alias(node, first=clause == "having clause")
             return self._row_item(item) if item is not None else None
 
         return Translator(self.scope, self.planner, clause, alias if clause != "field list" else None)
 
-    def _alias(self, node: exp.Expr) -> Item | None:
-        """The select item that a name means where no column of FROM has that name."""
+    def _alias(self, node: exp.Expr, *, first: bool = False) -> Item | None:
+        """The select item that a name means where no column of FROM has that name, or before those (as in HAVING)."""
         if not isinstance(node, exp.Column) or node.table or node.name.casefold() not in self.aliases:
             return None
-        if self.scope.find(node, "order clause") is not None:
+        if not first and self.scope.find(node, "order clause") is not None:
             return None
         return self.aliases[node.name.casefold()]
 
@@ -351,8 +351,8 @@ class Block:
         return Translator(self.scope, self.planner, clause, substitute)
 
     def _grouped_column(self, node: exp.Column, clause: str) -> Value | None:
+        item = self._alias(node, first=clause == "having clause") if clause != "field list" else None
         found = self.scope.find(node, clause)
-        if found is not None:
+        if found is not None and (item is None or found.sql in self.groups):
             return self.groups.get(found.sql) or any_value(found, self.reduction)
-        item = self._alias(node) if clause != "field list" else None
         return self._grouped_item(item) if item is not None else None

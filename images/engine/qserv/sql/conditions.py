@@ -12,6 +12,7 @@ from qserv.sql.comparisons import as_date, as_datetime, as_time, compared
 from qserv.sql.translate import Translator, handles
 from qserv.sql.values import (
     BIGINT,
+    BOOL,
     DATE,
     DATETIME,
     DOUBLE,
@@ -67,6 +68,12 @@ def cases(branches: list[tuple[Value, Value]], other: Value) -> Value:
     return Value(f"CASE {' '.join(parts)} ELSE {coerced(other, type_)} END", type_)
 
 
+@handles(exp.Nvl2)
+def _nvl2(translator: Translator, node: exp.Nvl2) -> Value:
+    there = Value(f"({translator.value(node.this).sql} IS NOT NULL)", BOOL)
+    return cases([(there, translator.value(node.args["true"]))], _other(translator, node, "false"))
+
+
 @handles(exp.Interval)
 def _bin(translator: Translator, node: exp.Interval) -> Value:
     """``INTERVAL(n, a, b, …)``: how many of the rising bounds are at most n; -1 of NULL."""
@@ -96,7 +103,10 @@ def _nullif(translator: Translator, node: exp.Nullif) -> Value:
 def _extreme(translator: Translator, node: exp.Func) -> Value:
     found = translator.values([node.this, *node.expressions])
     type_ = common([value.type for value in found])
-    if {value.kind for value in found} != {Kind.DOUBLE}:
+    kinds = {value.kind for value in found}
+    if kinds & STRINGS and kinds & (EXACT | {Kind.DOUBLE}):
+        type_ = DOUBLE  # a text beside a number is compared as one
+    if kinds != {Kind.DOUBLE}:
         type_ = replace(type_, narrow=False)
     parts = [coerced(value, type_) for value in found]
     nulls = " OR ".join(f"{part} IS NULL" for part in parts)

@@ -24,6 +24,7 @@ from qserv.sql.values import (
 )
 
 _UNITS = ("MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
+_MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
 _PARTS: dict[type[exp.Expr], str] = {
     exp.Year: "year",
     exp.Month: "month",
@@ -37,10 +38,10 @@ _TIME_PARTS: dict[type[exp.Expr], str] = {exp.Hour: "hour", exp.Minute: "minute"
 
 @handles(*_PARTS)
 def _part(translator: Translator, node: exp.Func) -> Value:
-    return Value(f"{_PARTS[type(node)]}({as_date(_bare(translator, node.this))})", INT)
+    return Value(f"{_PARTS[type(node)]}({as_date(bare(translator, node.this))})", INT)
 
 
-def _bare(translator: Translator, node: exp.Expr) -> Value:
+def bare(translator: Translator, node: exp.Expr) -> Value:
     """The value that the parser wrapped in a conversion."""
     while isinstance(node, exp.TsOrDsToDate | exp.TsOrDsToTimestamp):
         node = node.this
@@ -49,7 +50,7 @@ def _bare(translator: Translator, node: exp.Expr) -> Value:
 
 @handles(*_TIME_PARTS)
 def _time_part(translator: Translator, node: exp.Func) -> Value:
-    value = _bare(translator, node.this)
+    value = bare(translator, node.this)
     source = as_time(value) if value.kind is Kind.TIME else _moment(value)
     return Value(f"{_TIME_PARTS[type(node)]}({source})", INT)
 
@@ -68,7 +69,7 @@ def _microsecond(value: Value) -> Value:
 
 @handles(exp.DayOfWeek)
 def _day_of_week(translator: Translator, node: exp.DayOfWeek) -> Value:
-    return Value(f"(dayofweek({as_date(_bare(translator, node.this))}) + 1)", INT)
+    return Value(f"(dayofweek({as_date(bare(translator, node.this))}) + 1)", INT)
 
 
 @function("weekday", least=1)
@@ -76,43 +77,29 @@ def _weekday(value: Value) -> Value:
     return Value(f"(isodow({as_date(value)}) - 1)", INT)
 
 
-@handles(exp.Week)
-def _week(translator: Translator, node: exp.Week) -> Value:
-    mode = node.args.get("mode")
-    if mode is not None and translator.value(mode).constant not in (0, 3):
-        raise Unsupported("WEEK is supported with modes 0 and 3")
-    date = as_date(_bare(translator, node.this))
-    if mode is not None and translator.value(mode).constant == 3:
-        return Value(f"weekofyear({date})", INT)
-    return Value(f"CAST(strftime({date}, '%U') AS INTEGER)", INT)
-
-
-@handles(exp.WeekOfYear)
-def _week_of_year(translator: Translator, node: exp.WeekOfYear) -> Value:
-    return Value(f"weekofyear({as_date(_bare(translator, node.this))})", INT)
-
-
 @handles(exp.Dayname, exp.Monthname)
 def _name(translator: Translator, node: exp.Func) -> Value:
     name = "dayname" if isinstance(node, exp.Dayname) else "monthname"
-    return Value(f"{name}({as_date(_bare(translator, node.this))})", TEXT)
+    return Value(f"{name}({as_date(bare(translator, node.this))})", TEXT)
 
 
 @handles(exp.LastDay)
 def _last_day(translator: Translator, node: exp.LastDay) -> Value:
-    return Value(f"last_day({as_date(_bare(translator, node.this))})", DATE)
+    return Value(f"last_day({as_date(bare(translator, node.this))})", DATE)
 
 
 @handles(exp.TsOrDsToDate, exp.Date)
 def _date(translator: Translator, node: exp.Func) -> Value:
-    return Value(as_date(_bare(translator, node.this)), DATE)
+    return Value(as_date(bare(translator, node.this)), DATE)
 
 
 @handles(exp.TsOrDsToTimestamp, exp.Timestamp)
 def _timestamp(translator: Translator, node: exp.Func) -> Value:
-    if node.args.get("expression") is not None:
-        raise Unsupported("TIMESTAMP takes one value here")
-    return Value(as_datetime(_bare(translator, node.this)), DATETIME)
+    moment = as_datetime(bare(translator, node.this))
+    clock = node.args.get("zone")  # where the parser puts the time that is added
+    if clock is None:
+        return Value(moment, DATETIME)
+    return Value(f"({moment} + to_microseconds(epoch_us({as_time(translator.value(clock))})))", DATETIME)
 
 
 @handles(exp.Time)
@@ -173,7 +160,7 @@ _EPOCH_DAY = 719528
 
 @handles(exp.DateDiff)
 def _datediff(translator: Translator, node: exp.DateDiff) -> Value:
-    later, earlier = (_bare(translator, each) for each in (node.this, node.expression))
+    later, earlier = (bare(translator, each) for each in (node.this, node.expression))
     if earlier.constant == "0000-01-01":  # how the parser writes TO_DAYS(x) - 1; MySQL has no such day
         return Value(f"(date_diff('day', DATE '1970-01-01', {as_date(later)}) + {_EPOCH_DAY - 1})", BIGINT)
     return Value(f"date_diff('day', {as_date(earlier)}, {as_date(later)})", BIGINT)
@@ -182,7 +169,9 @@ def _datediff(translator: Translator, node: exp.DateDiff) -> Value:
 @handles(exp.TimestampDiff)
 def _timestampdiff(translator: Translator, node: exp.TimestampDiff) -> Value:
     unit = _unit(node.text("unit"))
-    later, earlier = (as_datetime(_bare(translator, each)) for each in (node.this, node.expression))
+    later, earlier = (as_datetime(bare(translator, each)) for each in (node.this, node.expression))
+    if unit in _MONTHS:
+        return Value(f"(qserv_months({earlier}, {later}) // {_MONTHS[unit]})", BIGINT)
     return Value(f"date_sub('{unit.lower()}', {earlier}, {later})", BIGINT)
 
 
@@ -231,7 +220,44 @@ def _from_days(days: Value) -> Value:
 
 @function("sec_to_time", least=1)
 def _sec_to_time(seconds: Value) -> Value:
-    return Value(f"CAST(make_timestamp(CAST({integer(seconds)} AS BIGINT) * 1000000) AS TIME)", TIME)
+    return Value(f"qserv_clock({integer(seconds)} * 1000000::BIGINT)", TIME)
+
+
+@handles(exp.TimeFromParts)
+def _maketime(translator: Translator, node: exp.TimeFromParts) -> Value:
+    hour, minute, second = (integer(translator.value(node.args[each])) for each in ("hour", "min", "sec"))
+    clock = f"qserv_clock((3600 * {hour} + 60 * {minute} + {second}) * 1000000::BIGINT)"
+    return Value(f"CASE WHEN {minute} BETWEEN 0 AND 59 AND {second} BETWEEN 0 AND 59 THEN {clock} END", TIME)
+
+
+@function("timediff", least=2)
+def _timediff(later: Value, earlier: Value) -> Value:
+    dated = (Kind.DATE, Kind.DATETIME)
+    if (later.kind in dated) is not (earlier.kind in dated):
+        raise Unsupported("TIMEDIFF takes two times, or two dates with times")
+    first, second = (as_datetime(each) if each.kind in dated else as_time(each) for each in (later, earlier))
+    return Value(f"qserv_clock(epoch_us({first}) - epoch_us({second}))", TIME)
+
+
+@function("to_seconds", least=1)
+def _to_seconds(value: Value) -> Value:
+    return Value(f"(CAST(floor(epoch({as_datetime(value)})) AS BIGINT) + {86_400 * _EPOCH_DAY})", BIGINT)
+
+
+@function("period_add", least=2)
+def _period_add(period: Value, months: Value) -> Value:
+    sum_ = f"({_period_months(period)} + {integer(months)})"
+    return Value(f"({sum_} // 12 * 100 + {sum_} % 12 + 1)", BIGINT)
+
+
+@function("period_diff", least=2)
+def _period_diff(one: Value, other: Value) -> Value:
+    return Value(f"({_period_months(one)} - {_period_months(other)})", BIGINT)
+
+
+def _period_months(period: Value) -> str:
+    """The months of ``yyyymm`` or ``yymm`` since the year 0; years below 70 are of this century."""
+    return f"qserv_period_months({integer(period)})"
 
 
 def moved(translator: Translator, node: exp.Expr, amount: exp.Expr, unit: str, sign: str) -> Value:
@@ -294,7 +320,7 @@ def strftime_format(written: str) -> str:
 
 @handles(exp.TimeToStr)
 def _date_format(translator: Translator, node: exp.TimeToStr) -> Value:
-    return _formatted(as_datetime(_bare(translator, node.this)), node.args["format"], "DATE_FORMAT")
+    return _formatted(as_datetime(bare(translator, node.this)), node.args["format"], "DATE_FORMAT")
 
 
 def _formatted(moment: str, shape: exp.Expr, called: str) -> Value:

@@ -100,7 +100,8 @@ class FromReader:
         self._item(join.this, "WITH" if leader is not None else side or "INNER")
         added = self.found.sources[first:]
         right = [source.relation for source in added]
-        conditions = [self._using(column, known, right) for column in self._shared(join, known, right)]
+        shared = self._shared(join, known, right)
+        conditions = [self._using(column, known, right) for column in shared]
         conditions += [self.condition(term, "on clause") for term in terms(join.args.get("on"))]
         if leader is not None:
             leader.on += conditions
@@ -109,10 +110,10 @@ class FromReader:
         elif side == "LEFT":
             added[0].on += conditions
         else:
-            self._turn_round(conditions)
+            self._turn_round(conditions, shared)
 
-    def _turn_round(self, conditions: list[Condition]) -> None:
-        """``a RIGHT JOIN b`` is ``b LEFT JOIN a``; their columns stay in the order that was written."""
+    def _turn_round(self, conditions: list[Condition], shared: list[str]) -> None:
+        """``a RIGHT JOIN b`` is ``b LEFT JOIN a``; their columns stay in the order that was written, but with USING."""
         if len(self.found.sources) != 2 or self.found.where:
             raise Unsupported("RIGHT JOIN is supported between the first two tables: write LEFT JOIN")
         left, right = self.found.sources
@@ -120,14 +121,24 @@ class FromReader:
         left.join, right.join = "LEFT", "INNER"
         left.relation.optional, right.relation.optional = True, False
         left.on = conditions
+        if shared:
+            self.scope.relations.reverse()
+        for column in shared:
+            kept = right.relation.column(column)
+            if kept is not None:
+                self.scope.merged[column.casefold()] = (column, kept)
 
     def _shared(self, join: exp.Join, known: list[Relation], right: list[Relation]) -> list[str]:
+        """The columns of USING or NATURAL, in the order of the table whose rows are kept (the first one, or of RIGHT
+        JOIN the second)."""
         using = [each.name for each in join.args.get("using") or []]
-        if str(join.args.get("method") or "").upper() != "NATURAL":
-            return using
-        before = {folded for relation in known for folded in relation.columns}
-        new = {folded: declared for relation in right for folded, (declared, _) in relation.columns.items()}
-        return [declared for folded, declared in new.items() if folded in before]
+        one, other = (right, known) if str(join.args.get("side") or "").upper() == "RIGHT" else (known, right)
+        before = {folded: declared for relation in one for folded, (declared, _) in relation.columns.items()}
+        if str(join.args.get("method") or "").upper() == "NATURAL":
+            new = {folded for relation in other for folded in relation.columns}
+            return [declared for folded, declared in before.items() if folded in new]
+        places = list(before)
+        return sorted(using, key=lambda each: places.index(each.casefold()) if each.casefold() in before else 0)
 
     def _using(self, column: str, known: list[Relation], added: list[Relation]) -> Condition:
         folded = column.casefold()

@@ -77,7 +77,8 @@ class LocalRows:
         if item is not None and item.made is not None:
             return _pairs(item.made)
         if relation in self._layout.satellites:
-            own = [] if relation.optional else [each for each in self._where if each.uses == {relation}]
+            alone = [each for each in self._where if each.uses == {relation} and not each.random]
+            own = [] if relation.optional else alone
             return f"{self._satellite(relation, own)} AS {relation.sql_name}"
         return f"{self._files.read(relation)} AS {relation.sql_name}"
 

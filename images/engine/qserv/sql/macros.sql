@@ -31,7 +31,12 @@ CREATE OR REPLACE MACRO qserv_text(x) AS CASE
 CREATE OR REPLACE MACRO qserv_six_digits(x) AS CAST(printf('%.6g', CAST(x AS DOUBLE)) AS DOUBLE);
 CREATE OR REPLACE MACRO qserv_datetime_text(t) AS
     CASE WHEN microsecond(t) % 1000000 = 0 THEN strftime(t, '%Y-%m-%d %H:%M:%S') ELSE strftime(t, '%Y-%m-%d %H:%M:%S.%f') END;
-CREATE OR REPLACE MACRO qserv_datetime(s) AS TRY_CAST(s AS TIMESTAMP);
+CREATE OR REPLACE MACRO qserv_datetime(s) AS CASE WHEN regexp_full_match(s, '[0-9]{8}|[0-9]{14}')
+    THEN try_strptime(s, ['%Y%m%d', '%Y%m%d%H%M%S']) ELSE TRY_CAST(s AS TIMESTAMP) END;
+-- Whole months from one time to a later one; MySQL counts no month whose day and time have not come again.
+CREATE OR REPLACE MACRO qserv_months(a, b) AS date_diff('month', a, b) + CASE
+    WHEN b >= a AND b - date_trunc('month', b) < a - date_trunc('month', a) THEN -1
+    WHEN b < a AND b - date_trunc('month', b) > a - date_trunc('month', a) THEN 1 ELSE 0 END;
 
 CREATE OR REPLACE MACRO qserv_bits(n) AS
     CAST(CASE WHEN n < 0 THEN CAST(n AS HUGEINT) + 18446744073709551616 ELSE CAST(n AS HUGEINT) END AS UBIGINT);
@@ -88,7 +93,18 @@ CREATE OR REPLACE MACRO qserv_position(s, wanted, start) AS
     WHEN start < 1 OR start > length(s) + 1 THEN 0
     WHEN strpos(upper(strip_accents(substring(s, start))), upper(strip_accents(wanted))) = 0 THEN 0
     ELSE strpos(upper(strip_accents(substring(s, start))), upper(strip_accents(wanted))) + start - 1 END;
-CREATE OR REPLACE MACRO qserv_ascii(s) AS CASE WHEN s = '' THEN 0 ELSE ascii(s) END;
+-- The first byte of a text, and the bytes of its first character as a number.
+CREATE OR REPLACE MACRO qserv_ascii(s) AS
+    CASE WHEN s = '' THEN 0 ELSE CAST('0x' || left(hex(encode(left(s, 1))), 2) AS INTEGER) END;
+CREATE OR REPLACE MACRO qserv_ord(s) AS CASE WHEN s = '' THEN 0 ELSE CAST('0x' || hex(encode(left(s, 1))) AS BIGINT) END;
+CREATE OR REPLACE MACRO qserv_unhex(s) AS CASE WHEN regexp_full_match(s, '[0-9A-Fa-f]*') THEN unhex(s) END;
+CREATE OR REPLACE MACRO qserv_find_in_set(s, listed) AS
+    CASE WHEN s IS NULL OR listed IS NULL THEN NULL WHEN listed = '' THEN 0
+    ELSE coalesce(list_position(string_split(listed, ','), s), 0) END;
+-- An exact number's text with a comma after each three digits of its whole part.
+CREATE OR REPLACE MACRO qserv_grouped(t) AS
+    regexp_replace(reverse(regexp_replace(reverse(split_part(t, '.', 1)), '([0-9]{3})', '\1,', 'g')), '^(-?),', '\1')
+    || CASE WHEN contains(t, '.') THEN '.' || split_part(t, '.', 2) ELSE '' END;
 CREATE OR REPLACE MACRO qserv_ltrim(s, what) AS
     CASE WHEN what = '' THEN s ELSE regexp_replace(s, '^(?:' || regexp_escape(what) || ')+', '') END;
 CREATE OR REPLACE MACRO qserv_rtrim(s, what) AS
@@ -103,6 +119,36 @@ CREATE OR REPLACE MACRO qserv_insert(s, start, n, new) AS
     CASE WHEN start < 1 OR start > length(s) THEN s
     WHEN n < 0 OR start + n > length(s) THEN left(s, start - 1) || new
     ELSE left(s, start - 1) || new || substring(s, start + n) END;
+CREATE OR REPLACE MACRO qserv_clock(micros) AS
+    CASE WHEN micros < 0 OR micros >= 86400000000 THEN CAST('TIME out of range: ' || micros // 1000000 || ' seconds' AS TIME)
+    ELSE CAST(make_timestamp(micros) AS TIME) END;
+CREATE OR REPLACE MACRO qserv_period_months(p) AS CASE WHEN p = 0 THEN 0 ELSE
+    (p // 100 + CASE WHEN p // 100 < 70 THEN 2000 WHEN p // 100 < 100 THEN 1900 ELSE 0 END) * 12 + p % 100 - 1 END;
+-- Codes of the letters of a text without vowels, the equal ones in a row once; MySQL keeps all of them, at least three.
+CREATE OR REPLACE MACRO qserv_letters(s) AS regexp_replace(s, '[^A-Za-z\x{C0}-\x{10FFFF}]', '', 'g');
+CREATE OR REPLACE MACRO qserv_codes(letters) AS list_reduce(
+    list_prepend(regexp_replace(translate(letters, 'BFPVCGJKQSXZDTLMNRbfpvcgjkqsxzdtlmnr', '111122222222334556111122222222334556'), '[^1-6]', '', 'g'),
+        ['1', '2', '3', '4', '5', '6']), lambda codes, code: regexp_replace(codes, code || '+', code, 'g'));
+CREATE OR REPLACE MACRO qserv_later_codes(letters) AS
+    substring(qserv_codes(letters), 1 + length(qserv_codes(left(letters, 1))));
+CREATE OR REPLACE MACRO qserv_soundex(s) AS CASE WHEN qserv_letters(s) = '' THEN '' ELSE CASE WHEN left(qserv_letters(s), 1) BETWEEN 'a' AND 'z' THEN upper(left(qserv_letters(s), 1)) ELSE left(qserv_letters(s), 1) END
+    || qserv_later_codes(qserv_letters(s)) || repeat('0', 3 - length(qserv_later_codes(qserv_letters(s)))) END;
+-- Digits of a base as 64 bits without a sign, and these in another base, whose powers come highest first.
+CREATE OR REPLACE MACRO qserv_digits() AS '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ';
+CREATE OR REPLACE MACRO qserv_unsigned(digits, base) AS list_reduce(
+    list_transform(string_split('0' || digits, ''), lambda d: CAST(strpos(qserv_digits(), d) - 1 AS HUGEINT)),
+    lambda sum, d: least(sum * base + d, 18446744073709551615::HUGEINT));
+CREATE OR REPLACE MACRO qserv_whole(digits, base, negative) AS CASE WHEN negative
+    THEN (18446744073709551616::HUGEINT - qserv_unsigned(digits, base)) % 18446744073709551616::HUGEINT
+    ELSE qserv_unsigned(digits, base) END;
+CREATE OR REPLACE MACRO qserv_in_base(n, base, powers) AS coalesce(nullif(ltrim(array_to_string(
+    list_transform(powers, lambda p: substring(qserv_digits(), CAST((n // p) % base + 1 AS BIGINT), 1)), ''), '0'), ''), '0');
+CREATE OR REPLACE MACRO qserv_quote(s) AS CASE WHEN s IS NULL THEN 'NULL' ELSE
+    '''' || replace(replace(replace(replace(s, '\', '\\'), '''', '\'''), chr(0), '\0'), chr(26), '\Z') || '''' END;
+CREATE OR REPLACE MACRO qserv_to_base64(data) AS
+    rtrim(regexp_replace(to_base64(data), '(.{76})', '\1' || chr(10), 'g'), chr(10));
+CREATE OR REPLACE MACRO qserv_from_base64(s) AS CASE WHEN regexp_full_match(regexp_replace(s, '\s', '', 'g'),
+    '(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?') THEN from_base64(regexp_replace(s, '\s', '', 'g')) END;
 CREATE OR REPLACE MACRO qserv_now() AS CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP);
 CREATE OR REPLACE MACRO qserv_date_or_time_text(t, given) AS
     CASE WHEN length(given) > 10 THEN qserv_datetime_text(t) ELSE strftime(t, '%Y-%m-%d') END;

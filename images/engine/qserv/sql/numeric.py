@@ -10,6 +10,7 @@ from qserv.sql.values import (
     BIGINT,
     BINARY,
     DOUBLE,
+    EXACT,
     INT,
     INTEGERS,
     TEXT,
@@ -203,5 +204,7 @@ def _format(translator: Translator, node: exp.NumberToStr) -> Value:
     if not isinstance(places.constant, int):
         raise Unsupported("FORMAT takes a constant number of decimals")
     value = number(translator.value(node.this))
-    rounded = value.sql if value.kind in INTEGERS else f"round({value.sql}, {max(0, places.constant)})"
-    return Value(f"format('{{:,.{max(0, places.constant)}f}}', CAST({rounded} AS DOUBLE))", TEXT)
+    decimals = max(0, places.constant)
+    if value.kind in EXACT:
+        return Value(f"qserv_grouped(CAST(CAST({exact(value)} AS DECIMAL(38,{decimals})) AS VARCHAR))", TEXT)
+    return Value(f"format('{{:,.{decimals}f}}', qserv_round({double(value)}, {decimals}))", TEXT)

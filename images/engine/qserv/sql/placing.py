@@ -192,7 +192,9 @@ class Placing:
     def _fetch(self, relation: Relation, restrictor: Restrictor) -> str:
         files = Files()
         alone = [condition for condition in self._pushable(relation) if condition.uses <= {relation}]
-        predicates = [each.sql for each in alone if not (each.nested or each.outer)] + restrictor.cuts(relation)
+        predicates = [each.sql for each in alone if not (each.nested or each.outer or each.random)] + restrictor.cuts(
+            relation
+        )
         where = f" WHERE {' AND '.join(predicates)}" if predicates else ""
         leaf_name = self.planner.leaf_name()
         sql = f"SELECT {columns_of(relation)} FROM {files.read(relation)} AS {relation.sql_name}{where}"

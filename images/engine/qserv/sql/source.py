@@ -28,6 +28,11 @@ class Condition:
     outer: bool = False
     position_arguments: tuple[Origin | None, ...] | None = None
 
+    @property
+    def random(self) -> bool:
+        """Whether it may say something else each time that it is asked, so that it must be asked once."""
+        return self.node is not None and self.node.find(exp.Rand, exp.Uuid) is not None
+
 
 @dataclass(eq=False)
 class Source:

@@ -52,10 +52,28 @@ def _matched(translator: Translator, node: exp.Like, escape: str) -> Value:
     return Value(f"({negated}({left} LIKE {right} ESCAPE {quote(escape.upper())}))", BOOL)
 
 
+def _case_option(translator: Translator, node: exp.Expr) -> str:
+    """Whether a pattern heeds case: where it or the text is binary."""
+    kinds = {translator.value(each).kind for each in (node.this, node.expression)}
+    return "'c'" if Kind.BINARY in kinds else "'i'"
+
+
+@handles(exp.RegexpReplace)
+def _regexp_replace(translator: Translator, node: exp.RegexpReplace) -> Value:
+    subject, pattern, new = _texts(translator, node.this, node.expression, node.args["replacement"])
+    return Value(f"regexp_replace({subject}, {pattern}, {new}, 'g' || {_case_option(translator, node)})", TEXT)
+
+
+@handles(exp.RegexpSubstr)
+def _regexp_substr(translator: Translator, node: exp.RegexpSubstr) -> Value:
+    subject, pattern = _texts(translator, node.this, node.expression)
+    return Value(f"regexp_extract({subject}, {pattern}, 0, {_case_option(translator, node)})", TEXT)
+
+
 @handles(exp.RegexpLike)
 def _regexp(translator: Translator, node: exp.RegexpLike) -> Value:
     subject, pattern = _texts(translator, node.this, node.expression)
-    return Value(f"regexp_matches({subject}, {pattern}, 'i')", BOOL)
+    return Value(f"regexp_matches({subject}, {pattern}, {_case_option(translator, node)})", BOOL)
 
 
 @handles(exp.Concat)
@@ -84,7 +102,12 @@ def _length(translator: Translator, node: exp.Length) -> Value:
 
 @function("octet_length", least=1)
 def _octets(value: Value) -> Value:
-    return Value(f"octet_length(encode({text(value)}))", INT)
+    return Value(f"octet_length({coerced(value, BINARY)})", INT)
+
+
+@handles(exp.BitLength)
+def _bit_length(translator: Translator, node: exp.BitLength) -> Value:
+    return Value(f"(8 * octet_length({coerced(translator.value(node.this), BINARY)}))", INT)
 
 
 @handles(exp.Substring)
@@ -127,10 +150,12 @@ def _replace(translator: Translator, node: exp.Replace) -> Value:
 
 @handles(exp.Pad)
 def _pad(translator: Translator, node: exp.Pad) -> Value:
-    value, fill = _texts(translator, node.this, node.args["fill_pattern"])
+    pattern = node.args.get("fill_pattern")
+    value, fill = text(translator.value(node.this)), text(translator.value(pattern)) if pattern is not None else "' '"
     count = integer(translator.value(node.expression))
     name = "lpad" if node.args.get("is_left") else "rpad"
-    return Value(f"CASE WHEN {count} >= 0 THEN {name}({value}, CAST({count} AS INTEGER), {fill}) END", TEXT)
+    possible = f"{count} >= 0 AND ({fill} <> '' OR {count} <= length({value}))"
+    return Value(f"CASE WHEN {possible} THEN {name}({value}, CAST({count} AS INTEGER), {fill}) END", TEXT)
 
 
 @handles(exp.Repeat)
@@ -159,17 +184,17 @@ def _ascii(translator: Translator, node: exp.Ascii) -> Value:
 
 @handles(exp.Unhex)
 def _unhex(translator: Translator, node: exp.Unhex) -> Value:
-    return Value(f"unhex({text(translator.value(node.this))})", BINARY)
+    return Value(f"qserv_unhex({text(translator.value(node.this))})", BINARY)
 
 
 @handles(exp.MD5)
 def _md5(translator: Translator, node: exp.MD5) -> Value:
-    return Value(f"md5({text(translator.value(node.this))})", TEXT)
+    return Value(f"md5({coerced(translator.value(node.this), BINARY)})", TEXT)
 
 
 @handles(exp.SHA)
 def _sha(translator: Translator, node: exp.SHA) -> Value:
-    return Value(f"sha1({text(translator.value(node.this))})", TEXT)
+    return Value(f"sha1({coerced(translator.value(node.this), BINARY)})", TEXT)
 
 
 @handles(exp.SubstringIndex)
@@ -201,7 +226,7 @@ def _char(translator: Translator, node: exp.Chr) -> Value:
 
 @function("ord", least=1)
 def _ord(value: Value) -> Value:
-    return Value(f"qserv_ascii({text(value)})", BIGINT)
+    return Value(f"qserv_ord({text(value)})", BIGINT)
 
 
 @function("strcmp", least=2)
@@ -219,5 +244,4 @@ def _field(value: Value, *others: Value) -> Value:
 
 @function("find_in_set", least=2)
 def _find_in_set(value: Value, listed: Value) -> Value:
-    parts = f"string_split(qserv_fold({text(listed)}), ',')"
-    return Value(f"coalesce(list_position({parts}, qserv_fold({text(value)})), 0)", INT)
+    return Value(f"qserv_find_in_set(qserv_fold({text(value)}), qserv_fold({text(listed)}))", INT)

@@ -58,6 +58,18 @@ def test_what_lies_together_stays_on_the_workers(sql: str, world: World) -> None
     assert len(plan(sql, world.catalog, "synth").leaves) == 1
 
 
+def test_a_random_condition_is_asked_once(world: World) -> None:
+    found = plan(
+        "SELECT COUNT(*) FROM Object o, Source s WHERE o.detections = s.filterId AND RAND() < 0.5",
+        world.catalog,
+        "synth",
+    )
+    assert len(found.leaves) > 1
+    assert not any("random()" in leaf.sql for leaf in found.leaves)
+    assert found.merge is not None
+    assert found.merge.count("random()") == 1
+
+
 @pytest.mark.parametrize("sql", FETCHED)
 def test_what_does_not_is_fetched(sql: str, world: World) -> None:
     assert len(plan(sql, world.catalog, "synth").leaves) > 1

@@ -97,3 +97,12 @@ SELECT objectId, COUNT(*) AS n, AVG(psfFlux) AS m, STDDEV(psfFlux) AS s FROM Sou
 
 -- bins by INTERVAL
 SELECT INTERVAL(rMag, 18, 20, 22, 24) AS bin, COUNT(*) FROM Object GROUP BY bin;
+
+-- HAVING means the alias before a column of the table
+SELECT ra AS decl FROM Object WHERE chunkId = 288 HAVING decl > 0
+
+-- HAVING means the alias of an aggregate before a column
+SELECT flags, MAX(ra) AS detections, COUNT(*) AS n FROM Object GROUP BY flags HAVING detections > 359
+
+-- HAVING means the column that is grouped by before an alias
+SELECT flags + 500 AS flags, COUNT(*) AS n FROM Object GROUP BY flags HAVING flags > 1000

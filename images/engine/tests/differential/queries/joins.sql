@@ -129,3 +129,15 @@ SELECT COUNT(*) FROM Object a JOIN (Object b LEFT JOIN Source s ON s.objectId = 
 
 -- USING over a join in parentheses
 SELECT COUNT(*) FROM (SELECT objectId FROM Object WHERE decl > 80) t JOIN (Source s NATURAL JOIN Filter f) USING (objectId);
+
+-- RIGHT JOIN with USING shows the kept table's column
+SELECT s.filterId, f.filterId, filterId, name FROM (SELECT filterId, psfFlux FROM Source WHERE filterId IN (1, 2) AND psfFlux > 10000) s RIGHT JOIN Filter f USING (filterId) WHERE filterId <> 2
+
+-- all columns of a RIGHT JOIN with USING
+SELECT * FROM (SELECT filterId, psfFlux FROM Source WHERE filterId IN (1, 2) AND psfFlux > 10000) s RIGHT JOIN Filter USING (filterId)
+
+-- all columns of a NATURAL RIGHT JOIN
+SELECT * FROM (SELECT psfFlux, filterId FROM Source WHERE filterId IN (1, 2) AND psfFlux > 10000) s NATURAL RIGHT JOIN Filter
+
+-- columns of USING come in the first table's order
+SELECT * FROM (SELECT sourceId, objectId, decl FROM Source WHERE decl > 89) s JOIN (SELECT decl, objectId FROM Source) t USING (decl, objectId)
