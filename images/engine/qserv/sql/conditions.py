@@ -12,6 +12,7 @@ from qserv.sql.comparisons import as_date, as_datetime, as_time, compared
 from qserv.sql.translate import Translator, handles
 from qserv.sql.values import (
     BIGINT,
+    BOOL,
     DATE,
     DATETIME,
     DOUBLE,
@@ -42,6 +43,12 @@ def _if(translator: Translator, node: exp.If) -> Value:
     return cases(
         [(translator.value(node.this), translator.value(node.args["true"]))], _other(translator, node, "false")
     )
+
+
+@handles(exp.Nvl2)
+def _nvl2(translator: Translator, node: exp.Nvl2) -> Value:
+    present = Value(f"({translator.value(node.this).sql} IS NOT NULL)", BOOL)
+    return cases([(present, translator.value(node.args["true"]))], _other(translator, node, "false"))
 
 
 def _other(translator: Translator, node: exp.Expr, argument: str) -> Value:

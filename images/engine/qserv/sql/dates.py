@@ -76,15 +76,67 @@ def _weekday(value: Value) -> Value:
     return Value(f"(isodow({as_date(value)}) - 1)", INT)
 
 
+_WEEKS = {
+    0: "CAST(strftime({0}, '%U') AS INTEGER)",
+    1: "CASE WHEN isoyear({0}) < year({0}) THEN 0 WHEN isoyear({0}) > year({0}) THEN 53 ELSE weekofyear({0}) END",
+    2: "CAST(strftime({0} - CAST(dayofweek({0}) AS INTEGER), '%U') AS INTEGER)",
+    3: "weekofyear({0})",
+    5: "CAST(strftime({0}, '%W') AS INTEGER)",
+    7: "CAST(strftime({0} - CAST(isodow({0}) - 1 AS INTEGER), '%W') AS INTEGER)",
+}
+"""The week of a year by WEEK's modes."""
+
+
 @handles(exp.Week)
 def _week(translator: Translator, node: exp.Week) -> Value:
     mode = node.args.get("mode")
-    if mode is not None and translator.value(mode).constant not in (0, 3):
-        raise Unsupported("WEEK is supported with modes 0 and 3")
-    date = as_date(_bare(translator, node.this))
-    if mode is not None and translator.value(mode).constant == 3:
-        return Value(f"weekofyear({date})", INT)
-    return Value(f"CAST(strftime({date}, '%U') AS INTEGER)", INT)
+    return _week_by(_bare(translator, node.this), translator.value(mode) if mode is not None else None)
+
+
+def _week_by(value: Value, mode: Value | None) -> Value:
+    shape = _WEEKS.get(mode.constant if isinstance(mode.constant, int) else -1) if mode is not None else _WEEKS[0]
+    if shape is None:
+        raise Unsupported("WEEK is supported with the modes 0, 1, 2, 3, 5 and 7")
+    return Value(shape.replace("{0}", as_date(value)), INT)
+
+
+@function("yearweek", least=1, most=2)
+def _yearweek(value: Value, mode: Value | None = None) -> Value:
+    """A week that two years share is of the year that has its first day, or by modes 1 and 3 its most days."""
+    date = as_date(value)
+    if mode is not None and mode.constant in (1, 3):
+        return Value(f"(isoyear({date}) * 100 + weekofyear({date}))", INT)
+    if mode is not None and mode.constant not in (0, 2):
+        raise Unsupported("YEARWEEK is supported with the modes 0 to 3")
+    sunday = f"({date} - CAST(dayofweek({date}) AS INTEGER))"
+    return Value(f"(year({sunday}) * 100 + CAST(strftime({sunday}, '%U') AS INTEGER))", INT)
+
+
+@function("period_add", least=2)
+def _period_add(period: Value, months: Value) -> Value:
+    return Value(f"qserv_period({_months(period)} + {integer(months)})", BIGINT)
+
+
+@function("period_diff", least=2)
+def _period_diff(later: Value, earlier: Value) -> Value:
+    return Value(f"({_months(later)} - {_months(earlier)})", BIGINT)
+
+
+def _months(period: Value) -> str:
+    return f"qserv_months({integer(period)})"
+
+
+@function("to_seconds", least=1)
+def _to_seconds(value: Value) -> Value:
+    return Value(f"(CAST(floor(epoch({as_datetime(value)})) AS BIGINT) + {_EPOCH_DAY * 86400})", BIGINT)
+
+
+@handles(exp.TimeFromParts)
+def _maketime(translator: Translator, node: exp.TimeFromParts) -> Value:
+    hour, minute = (integer(translator.value(node.args[each])) for each in ("hour", "min"))
+    second = double(translator.value(node.args["sec"]))
+    inside = f"{minute} BETWEEN 0 AND 59 AND {second} >= 0 AND {second} < 60"
+    return Value(f"CASE WHEN {inside} THEN make_time({hour}, {minute}, {second}) END", TIME)
 
 
 @handles(exp.WeekOfYear)
@@ -317,8 +369,10 @@ def _str_to_date(translator: Translator, node: exp.StrToDate) -> Value:
 
 @handles(exp.Extract)
 def _extract(translator: Translator, node: exp.Extract) -> Value:
-    unit = _unit(node.name)
     value = translator.value(node.expression)
+    if node.name.upper() == "YEAR_MONTH":
+        return Value(f"(year({as_date(value)}) * 100 + month({as_date(value)}))", INT)
+    unit = _unit(node.name)
     if unit in ("HOUR", "MINUTE", "SECOND", "MICROSECOND"):
         source = value.sql if value.kind is Kind.TIME else _moment(value)
         return Value(f"({unit.lower()}({source}) % 1000000)", INT)

@@ -103,7 +103,39 @@ CREATE OR REPLACE MACRO qserv_insert(s, start, n, new) AS
     CASE WHEN start < 1 OR start > length(s) THEN s
     WHEN n < 0 OR start + n > length(s) THEN left(s, start - 1) || new
     ELSE left(s, start - 1) || new || substring(s, start + n) END;
+CREATE OR REPLACE MACRO qserv_base64(data) AS
+    rtrim(regexp_replace(to_base64(data), '(.{76})', '\1' || chr(10), 'g'), chr(10));
+CREATE OR REPLACE MACRO qserv_quote(s) AS
+    coalesce('''' || replace(replace(replace(replace(s, '\', '\\'), '''', '\'''), chr(0), '\0'), chr(26), '\Z') || '''', 'NULL');
+-- MySQL's soundex: vowels do not part equal codes, and it is as long as the text needs, four characters at least.
+CREATE OR REPLACE MACRO qserv_codes(letters) AS
+    list_reduce(list_prepend('', string_split(regexp_replace(translate(upper(letters),
+            'BFPVCGJKQSXZDTLMNR', '111122222222334556'), '[^1-6]', '', 'g'), '')),
+        lambda a, b: CASE WHEN right(a, 1) = b THEN a ELSE a || b END);
+CREATE OR REPLACE MACRO qserv_coded(letters) AS upper(left(letters, 1))
+    || substring(qserv_codes(letters), CASE WHEN regexp_matches(left(letters, 1), '^[bfpvcgjkqsxzdtlmnr]', 'i') THEN 2 ELSE 1 END);
+CREATE OR REPLACE MACRO qserv_soundex(s) AS
+    list_transform([regexp_replace(s, '[^\pL]', '', 'g')], lambda letters:
+        CASE WHEN letters = '' THEN '' ELSE rpad(qserv_coded(letters), greatest(4, length(qserv_coded(letters)))::INTEGER, '0') END)[1];
+-- A number written to one base, written to another; without a sign, in 64 bits, from the digits that begin the text.
+CREATE OR REPLACE MACRO qserv_digits() AS '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ';
+CREATE OR REPLACE MACRO qserv_read(digits, base) AS
+    list_reduce(list_prepend(0::HUGEINT, list_transform(string_split(digits, ''), lambda d: CAST(strpos(qserv_digits(), d) - 1 AS HUGEINT))),
+        lambda sum, d: least(sum * base + d, 18446744073709551615));
+CREATE OR REPLACE MACRO qserv_written(n, base) AS
+    CASE WHEN n < base THEN '' ELSE to_base(CAST(n // base AS BIGINT), base) END
+        || substring(qserv_digits(), CAST(n % base AS BIGINT) + 1, 1);
+CREATE OR REPLACE MACRO qserv_conv(s, old, new) AS
+    list_transform([regexp_extract(upper(s), '^\s*-?([' || left(qserv_digits(), old) || ']*)', 1)], lambda digits:
+        CASE WHEN s IS NULL OR s = '' THEN NULL WHEN digits = '' THEN '0'
+        WHEN ltrim(s) LIKE '-%' AND qserv_read(digits, old) > 0
+            THEN qserv_written(18446744073709551616 - least(qserv_read(digits, old), 9223372036854775808), new)
+        ELSE qserv_written(qserv_read(digits, old), new) END)[1];
 CREATE OR REPLACE MACRO qserv_now() AS CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP);
+-- Periods, yyyymm or yymm, as counts of months; two digits are of the years 1970 to 2069.
+CREATE OR REPLACE MACRO qserv_months(p) AS
+    CASE WHEN p // 100 < 70 THEN p // 100 + 2000 WHEN p // 100 < 100 THEN p // 100 + 1900 ELSE p // 100 END * 12 + p % 100 - 1;
+CREATE OR REPLACE MACRO qserv_period(months) AS months // 12 * 100 + months % 12 + 1;
 CREATE OR REPLACE MACRO qserv_date_or_time_text(t, given) AS
     CASE WHEN length(given) > 10 THEN qserv_datetime_text(t) ELSE strftime(t, '%Y-%m-%d') END;
 

@@ -221,3 +221,62 @@ def _field(value: Value, *others: Value) -> Value:
 def _find_in_set(value: Value, listed: Value) -> Value:
     parts = f"string_split(qserv_fold({text(listed)}), ',')"
     return Value(f"coalesce(list_position({parts}, qserv_fold({text(value)})), 0)", INT)
+
+
+@handles(exp.SHA2)
+def _sha2(translator: Translator, node: exp.SHA2) -> Value:
+    if translator.value(node.args.get("length")).constant not in (0, 256):
+        raise Unsupported("SHA2 gives 256 bits here: write SHA2(x, 256)")
+    return Value(f"sha256({text(translator.value(node.this))})", TEXT)
+
+
+@handles(exp.ToBase64)
+def _to_base64(translator: Translator, node: exp.ToBase64) -> Value:
+    return Value(f"qserv_base64({coerced(translator.value(node.this), BINARY)})", TEXT)
+
+
+@handles(exp.Soundex)
+def _soundex(translator: Translator, node: exp.Soundex) -> Value:
+    return Value(f"qserv_soundex({text(translator.value(node.this))})", TEXT)
+
+
+@handles(exp.Uuid)
+def _uuid(translator: Translator, node: exp.Uuid) -> Value:
+    return Value("CAST(uuid() AS VARCHAR)", TEXT)
+
+
+@handles(exp.BitLength)
+def _bit_length(translator: Translator, node: exp.BitLength) -> Value:
+    return Value(f"(8 * octet_length({coerced(translator.value(node.this), BINARY)}))", BIGINT)
+
+
+@handles(exp.RegexpReplace)
+def _regexp_replace(translator: Translator, node: exp.RegexpReplace) -> Value:
+    value, pattern, new = _texts(translator, node.this, node.expression, node.args["replacement"])
+    return Value(f"regexp_replace({value}, {pattern}, {new}, 'gi')", TEXT)
+
+
+@handles(exp.RegexpSubstr)
+def _regexp_substr(translator: Translator, node: exp.RegexpSubstr) -> Value:
+    subject, pattern = translator.value(node.this), translator.value(node.expression)
+    if not isinstance(pattern.constant, str):
+        raise Unsupported("REGEXP_SUBSTR takes a constant pattern")
+    return Value(f"regexp_extract({text(subject)}, {text(pattern)}, 0, 'i')", TEXT)
+
+
+@function("quote", least=1)
+def _quote(value: Value) -> Value:
+    return Value(f"qserv_quote({text(value)})", TEXT)
+
+
+@function("conv", least=3)
+def _conv(value: Value, old: Value, new: Value) -> Value:
+    bases = [each.constant for each in (old, new)]
+    if not all(isinstance(each, int) and 2 <= each <= 36 for each in bases):
+        raise Unsupported("CONV takes constants from 2 to 36 as bases")
+    return Value(f"qserv_conv({text(value)}, {bases[0]}, {bases[1]})", TEXT)
+
+
+@handles(exp.FromBase64)
+def _from_base64(translator: Translator, node: exp.FromBase64) -> Value:
+    return Value(f"TRY(from_base64(regexp_replace({text(translator.value(node.this))}, '\\s', '', 'g')))", BINARY)

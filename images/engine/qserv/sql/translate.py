@@ -34,6 +34,10 @@ _REFUSED = {
     "benchmark": "it would only hold a worker",
     "get_lock": "there are no locks",
     "release_lock": "there are no locks",
+    "found_rows": "no rows are counted beyond LIMIT; ask for COUNT(*)",
+    "timediff": "a TIME is within a day here; write TIMESTAMPDIFF(SECOND, earlier, later)",
+    "addtime": "a TIME is within a day here; write t + INTERVAL n SECOND",
+    "subtime": "a TIME is within a day here; write t - INTERVAL n SECOND",
 }
 
 
