@@ -72,3 +72,21 @@ SELECT DATE('2026-01-31') + INTERVAL 1 MONTH, ADDDATE('2026-01-31', 31), SUBDATE
 
 -- a time compared with a whole number
 SELECT COUNT(*) FROM Object WHERE firstSeen > 20260601120000 OR firstSeen BETWEEN 20260201 AND 260301;
+
+-- weeks by all modes
+SELECT WEEK(lastNight, 0), WEEK(lastNight, 1), WEEK(lastNight, 2), WEEK(lastNight, 3), WEEK(lastNight, 5), WEEK(lastNight, 7) FROM Object;
+
+-- weeks with their years
+SELECT YEARWEEK(lastNight), YEARWEEK(lastNight, 1), YEARWEEK(lastNight, 2), YEARWEEK(lastNight, 3), YEARWEEK(firstSeen) FROM Object;
+
+-- the last week of a year
+SELECT WEEK('2008-12-31', 1), WEEK('2012-12-31', 1), WEEK('2024-12-30', 1), WEEK('2016-01-01', 1), YEARWEEK('2017-01-01'), YEARWEEK('2016-01-01', 1);
+
+-- periods
+SELECT PERIOD_ADD(202601, 2), PERIOD_ADD(9812, -13), PERIOD_ADD(6912, 1), PERIOD_DIFF(202601, 202512), PERIOD_DIFF(9802, 199703);
+
+-- periods of columns
+SELECT EXTRACT(YEAR_MONTH FROM lastNight) AS ym, PERIOD_DIFF(MAX(EXTRACT(YEAR_MONTH FROM firstSeen)), 202501), COUNT(*) FROM Object GROUP BY ym;
+
+-- times out of parts, and seconds since the year 0
+SELECT MAKETIME(12, 15, 30), MAKETIME(1, 60, 0), MAKETIME(detections % 24, 3, 4), TO_SECONDS(lastNight), TO_SECONDS(firstSeen) FROM Object;

@@ -132,3 +132,26 @@ SELECT objectId FROM Object WHERE ra BETWEEN 266 AND 268 AND decl BETWEEN -31 AN
 SELECT COUNT(*) FROM Object WHERE (qserv_areaspec_box(266, -31, 268, -29)) AND rMag < 20;
 -- mariadb
 SELECT COUNT(*) FROM Object WHERE ra BETWEEN 266 AND 268 AND decl BETWEEN -31 AND -29 AND rMag < 20;
+
+-- numbers among texts, and texts among numbers
+SELECT SUM(name IN (10, 9)), SUM(name IN ('10', 9)), SUM(name BETWEEN 5 AND 15), SUM(detections IN ('3', '4abc', 5.5)), SUM(detections BETWEEN 2.5 AND '10.7x') FROM Object;
+
+-- days among texts and numbers
+SELECT SUM(lastNight = 20260301), SUM(lastNight IN ('2026-06-01', '2026-6-2', 20260603)), SUM(lastNight BETWEEN '2026-03-01' AND '2026-06-01 12:00:00'), SUM(exposure > 230000), SUM(exposure < '13:00') FROM Object;
+
+-- above the mean of its own light curve, twice
+SELECT COUNT(*) FROM Object o WHERE EXISTS (SELECT 1 FROM Source s WHERE s.objectId = o.objectId AND s.psfFlux > (SELECT AVG(psfFlux) * 2 FROM Source t WHERE t.objectId = o.objectId));
+
+-- objects with twice the mean number of sources
+-- ordered
+SELECT objectId, n FROM (SELECT objectId, COUNT(*) n FROM Source GROUP BY objectId) t WHERE n > (SELECT AVG(m) * 2 FROM (SELECT COUNT(*) m FROM Source GROUP BY objectId) u) ORDER BY n DESC, objectId LIMIT 10;
+
+-- an alias that hides another column
+-- ordered
+SELECT objectId rMag, rMag x FROM Object ORDER BY rMag LIMIT 5;
+
+-- a condition on the optional side in ON, another on what is missing
+SELECT COUNT(*) FROM Object o LEFT JOIN Source s ON o.objectId = s.objectId AND s.filterId = 2 LEFT JOIN Filter f ON f.filterId = s.filterId WHERE f.name IS NULL;
+
+-- a window over groups
+SELECT detections, COUNT(*), SUM(COUNT(*)) OVER () FROM Object GROUP BY detections;

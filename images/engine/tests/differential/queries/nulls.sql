@@ -59,3 +59,6 @@ SELECT GREATEST(1, NULL, 3), LEAST(NULL, 1), COALESCE(NULL, NULL), CONCAT('a', N
 
 -- LIKE with NULL
 SELECT NULL LIKE 'a', 'a' LIKE NULL, NULL NOT LIKE 'a';
+
+-- one of two values, by what is NULL
+SELECT objectId, NVL(rMag, 0), NVL2(class, 1, score), NVL2(rMag, class, name) FROM Object;

@@ -125,3 +125,27 @@ SELECT CONCAT(1e-5), CONCAT(1.23456789012345e-5), CONCAT(1e-15), CONCAT(1.5e-16)
 
 -- FLOATs as text have six digits
 SELECT CONCAT(rMag), CAST(rMag AS CHAR), LENGTH(rMag), rMag LIKE '22.79%', LEFT(rMag, 3) FROM Object WHERE decl > 89.5;
+
+-- numbers from base to base
+SELECT CONV('ff', 16, 10), CONV('FFz', 16, 2), CONV('-17', 10, 16), CONV('18446744073709551615', 10, 16), CONV('99999999999999999999999', 10, 16), CONV('zz', 10, 2), CONV('', 10, 2), CONV(NULL, 10, 2);
+
+-- columns from base to base
+SELECT CONV(objectId, 10, 16), CONV(hits, 10, 2), CONV(name, 36, 10), CONV(parity, 10, 16) FROM Object;
+
+-- texts quoted, by their sound, in base 64
+SELECT QUOTE(name), QUOTE(class), SOUNDEX(name), TO_BASE64(name), TO_BASE64(stamp), FROM_BASE64(name), BIT_LENGTH(name) FROM Object;
+
+-- sounds that repeat
+SELECT SOUNDEX('Quadratically'), SOUNDEX('Pfister'), SOUNDEX(''), SOUNDEX('12'), SOUNDEX('Tymczak'), SOUNDEX('Ashcraft'), SOUNDEX('bb1bbd');
+
+-- base 64 has lines
+SELECT TO_BASE64(REPEAT('abc', 40)), TO_BASE64(REPEAT('abc', 19)), TO_BASE64(''), FROM_BASE64(TO_BASE64(REPEAT('abc', 40))), FROM_BASE64('###');
+
+-- digests of 256 bits
+SELECT SHA2('abc', 256), SHA2(name, 0) FROM Object WHERE objectId % 61 = 3;
+
+-- an identifier of its own each time
+SELECT LENGTH(UUID()), UUID() = UUID();
+
+-- parts by a pattern
+SELECT REGEXP_REPLACE(name, '[aeiou]', '_'), REGEXP_REPLACE(name, '(l)(g)', '\\2\\1'), REGEXP_SUBSTR(name, '[a-e]+') FROM Object;
