@@ -139,7 +139,7 @@ class Committing:
         if not self._prepare(transaction, done):
             return
         files = self._metadata.read(partial(ingests.prepared_files, transaction=transaction))
-        if not self._counted(transaction, done, files):
+        if not self._counted(done, files):
             return
         written = {file.unit for file in files}
         held = self._metadata.read(partial(units.replicas, identifiers=written))
@@ -150,6 +150,8 @@ class Committing:
         known = set(self._registry.rows())
 
         def finish(connection: Connection) -> bool:
+            if not ingests.still_done(connection, transaction, [(row.id, row.attempt) for row in done]):
+                return False
             now = units.replicas(connection, written)
             if any(now.get(unit, frozenset()) - held.get(unit, frozenset()) for unit in written):
                 return False  # a unit was given another holder meanwhile, or one anew: it needs the files too
@@ -165,7 +167,7 @@ class Committing:
             metrics.TRANSACTIONS.labels("committed").inc()
             log.info("transaction committed", files=len(files), bytes=sum(file.bytes for file in files))
 
-    def _counted(self, transaction: int, done: Sequence[ContributionRow], files: Sequence[FileRow]) -> bool:
+    def _counted(self, done: Sequence[ContributionRow], files: Sequence[FileRow]) -> bool:
         """Whether the files hold each row that was read, once; if not, all is read anew."""
         read: Counter[int] = Counter()
         written: Counter[int] = Counter()
@@ -180,7 +182,6 @@ class Committing:
         reason = Failure(code=WorkerFailed.code, message="the files written did not hold all rows")
 
         def again(connection: Connection) -> None:
-            ingests.void_prepared(connection, transaction)
             for row in done:
                 ingests.requeue(connection, row.id, row.attempt, reason)
 
@@ -228,8 +229,15 @@ class Committing:
         if not answer.boot == worker.boot == self._registry.rows()[worker.id].boot:
             return False
         transaction = message.transaction
-        enter = partial(ingests.enter_prepared, transaction=transaction, worker=worker.id)
-        self._leader.write(partial(enter, staged=answer.files, scopes=scopes))
+
+        def enter(connection: Connection) -> bool:
+            if not ingests.still_done(connection, transaction, message.contributions):
+                return False
+            ingests.enter_prepared(connection, transaction, worker.id, answer.files, scopes)
+            return True
+
+        if not self._leader.write(enter):
+            return False
         prepared = self._metadata.read(partial(ingests.prepared_files, transaction=transaction))
         files = [file for file in prepared if file.source == worker.id]
         held = self._metadata.read(partial(units.replicas, identifiers={file.unit for file in files}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,13 +17,16 @@ from qserv.catalog.errors import (
     SpecError,
     TransactionClosed,
     Unauthenticated,
+    Unavailable,
     UnknownDatabase,
 )
+from qserv.catalog.metadata import ingests
 from qserv.catalog.model import WorkerState
 from qserv.catalog.resources import AccountWish, ContributionWish
 from qserv.catalog.rest import Controller as Client
 from qserv.catalog.spec import LoadSpec, TableSpec
 from qserv.ingest.load import Load
+from qserv.worker.transfer import Copier
 from replication.smallcluster import Cluster, wait_for
 
 STAR = [{"name": "id", "type": "BIGINT"}, {"name": "ra", "type": "DOUBLE"}, {"name": "decl", "type": "DOUBLE"}]
@@ -130,6 +135,34 @@ def test_a_worker_that_restarts_before_the_commit_costs_no_row(cluster: Cluster,
     cluster.client.end_transaction(transaction, "committed")
     assert cluster.ended(transaction).state == "committed"
     assert rows_of(cluster, "restarted") == 200
+
+
+def test_a_disk_that_is_lost_with_written_rows_costs_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker has written its files of a transaction that commits, and is gone before others have copies of them."""
+    cluster = Cluster(tmp_path)
+    try:
+        for number in range(3):
+            cluster.start_worker(f"worker-{number}")
+        metadata = cluster.served.controller.metadata
+        transaction = open_transaction(cluster, "wiped", stars(tmp_path, "a.csv", range(200)))
+        wait_for(lambda: done(cluster, transaction))
+        with monkeypatch.context() as cut_off:
+            cut_off.setattr(Copier, "fetch", _refuse)
+            cluster.client.end_transaction(transaction, "committed")
+            wait_for(lambda: len(metadata.read(partial(ingests.prepared_workers, transaction=transaction))) == 3)
+            cluster.stop_worker("worker-1")
+            shutil.rmtree(tmp_path / "worker-1")
+            cluster.start_worker("worker-1")
+            wait_for(lambda: cluster.client.contributions(transaction)[0].attempt > 1)
+        assert cluster.ended(transaction).state == "committed"
+        assert rows_of(cluster, "wiped") == 200
+        wait_for(lambda: cluster.client.status().chunks.under_replicated == 0)
+    finally:
+        cluster.close()
+
+
+def _refuse(*_: object) -> None:
+    raise Unavailable("cut off")
 
 
 def test_a_controller_that_restarts_goes_on(cluster: Cluster, tmp_path: Path) -> None:
