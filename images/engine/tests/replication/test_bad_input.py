@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -238,10 +239,37 @@ def test_a_file_of_another_shape_fails_its_contribution(
 
 def test_a_table_that_is_being_loaded_is_not_dropped(cluster: Cluster, transaction: int) -> None:
     for drop in (lambda: cluster.client.drop_table("badly", "Star"), lambda: cluster.client.drop_database("badly")):
-        with pytest.raises(Conflict) as refused:
+        with pytest.raises(Conflict, match=f"transaction {transaction} is") as refused:
             drop()
         assert refused.value.code == "conflict"
     assert cluster.client.transaction(transaction).state == "started"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code", "told"),
+    [
+        ("GET", "/nothing", None, 404, "not-found", "no such path"),
+        ("PATCH", "/status", None, 405, "wrong-method", "GET"),
+        ("POST", "/databases", "{", 422, "bad-spec", "the body is no JSON"),
+        ("POST", "/databases", "[]", 422, "bad-spec", "the body is no JSON object"),
+        ("POST", "/databases", None, 422, "bad-spec", "body: is needed"),
+        ("POST", "/databases", '{"nam": "x"}', 422, "bad-spec", "name: is needed; there is no key 'nam'"),
+        ("PUT", "/settings", '{"factor": 0}', 422, "bad-spec", "factor: input should be greater than or equal to 1"),
+        ("PUT", "/settings", '{"lost_after": Infinity}', 422, "bad-spec", "lost_after: input should be a finite"),
+        ("POST", "/transactions", '{"database": "x", "context": {"a": NaN}}', 422, "bad-spec", "context: "),
+        ("GET", "/transactions/7e", None, 422, "bad-spec", "transaction: input should be a valid integer"),
+        ("GET", f"/transactions/{1 << 63}", None, 422, "bad-spec", "transaction: input should be less than"),
+    ],
+)
+def test_whatever_is_wrong_with_a_request_has_a_code_and_words(
+    cluster: Cluster, method: str, path: str, body: str | None, status: int, code: str, told: str
+) -> None:
+    headers = cluster.served.controller.trust.headers() | {"content-type": "application/json"}
+    answer = httpx.request(method, f"{cluster.url}/api/v1{path}", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert told in answer.json()["message"]
+    assert f"{method} /api/v1{path}" in answer.json()["message"]
+    assert ("allow" in answer.headers) is (status == 405)
 
 
 def test_a_program_older_than_the_metadata_does_not_start(tmp_path: Path) -> None:
