@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +17,7 @@ from qserv.catalog.messages import PROTOCOL, Heartbeat
 from qserv.catalog.metadata import Metadata, chores
 from qserv.catalog.model import WorkerState
 from qserv.catalog.resources import RuntimeSettings
+from qserv.cli.ports import free_ports
 from qserv.replication.leader import Leader
 from qserv.replication.registry import Registry
 from replication.smallcluster import wait_for
@@ -119,3 +123,22 @@ def test_a_lease_that_cannot_be_given_back_runs_out(
     wait_for(lambda: other.leads)
     stop.set()
     thread.join()
+
+
+def test_a_controller_that_is_told_to_end_gives_its_lease_back(metadata: Metadata, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("cluster-secret\n")
+    facts = {"SECRET_FILE": tmp_path / "secret", "METADATA_URL": metadata.database.url, "PORT": free_ports(1)[0]}
+    environment = os.environ | {f"QSERV_REPLICATION_{name}": str(value) for name, value in facts.items()}
+    with (tmp_path / "log").open("wb") as log:
+        command = [sys.executable, "-m", "qserv.cli.main", "replication"]
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: metadata.read(chores.lease) is not None)
+        process.terminate()
+        assert process.wait(60.0) == 0
+    finally:
+        process.kill()
+        process.wait()
+    held = metadata.read(chores.lease)
+    assert held is not None
+    assert held.expires == 0.0
