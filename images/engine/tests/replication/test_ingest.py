@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -26,6 +28,7 @@ from qserv.catalog.resources import AccountWish, ContributionWish
 from qserv.catalog.rest import Controller as Client
 from qserv.catalog.spec import LoadSpec, TableSpec
 from qserv.ingest.load import Load
+from qserv.worker.prepare import Preparer
 from qserv.worker.transfer import Copier
 from replication.smallcluster import Cluster, wait_for
 
@@ -157,6 +160,37 @@ def test_a_disk_that_is_lost_with_written_rows_costs_none(tmp_path: Path, monkey
         assert cluster.ended(transaction).state == "committed"
         assert rows_of(cluster, "wiped") == 200
         wait_for(lambda: cluster.client.status().chunks.under_replicated == 0)
+    finally:
+        cluster.close()
+
+
+def test_a_worker_ends_while_it_writes_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(tmp_path)
+    begun, go_on = threading.Event(), threading.Event()
+    bundle = Preparer._bundle
+
+    def slowly(*given: Any) -> Any:
+        begun.set()
+        go_on.wait(60.0)
+        return bundle(*given)
+
+    try:
+        cluster.start_worker("worker-0")
+        transaction = open_transaction(cluster, "ended", stars(tmp_path, "a.csv", range(900)))
+        wait_for(lambda: done(cluster, transaction))
+        with monkeypatch.context() as slow:
+            slow.setattr(Preparer, "_bundle", slowly)
+            cluster.client.end_transaction(transaction, "committed")
+            assert begun.wait(60.0)
+            stopping = threading.Thread(target=cluster.stop_worker, args=("worker-0",), daemon=True)
+            stopping.start()
+            wait_for(lambda: cluster.client.workers()[0].last_seen_seconds > 0.5)
+            go_on.set()
+            stopping.join(60.0)
+            assert not stopping.is_alive()
+        cluster.start_worker("worker-0")
+        assert cluster.ended(transaction).state == "committed"
+        assert rows_of(cluster, "ended") == 900
     finally:
         cluster.close()
 
