@@ -48,7 +48,7 @@ class Compaction:
     number: int
     writer: int
     left: list[int]
-    holders: frozenset[int]
+    held: frozenset[tuple[int, int]]
 
 
 class Keeper:
