@@ -6,7 +6,7 @@ Parquet and FITS, those the file tells), cast and checked by :mod:`qserv.storage
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +70,7 @@ def open_rows(
     columns: Sequence[Column] | None,
     spool: Path,
     batch_bytes: int = BATCH_BYTES,
+    check: Callable[[], object] = lambda: None,
 ) -> Iterator[Rows]:
     """Open an input file for reading.
 
@@ -80,6 +81,7 @@ def open_rows(
     columns : as declared; None takes those that the file tells.
     spool : folder for copies of remote files.
     batch_bytes : roughly how much a batch of rows may hold.
+    check : called with each piece of a remote file that is copied here; what it raises ends that.
 
     Raises
     ------
@@ -89,7 +91,7 @@ def open_rows(
         If ``columns`` is None and the format does not tell types.
     """
     whole, groups = part_of(url)
-    with localized(whole, spool) as file:
+    with localized(whole, spool, check) as file:
         raw = _open(file, source, spool) if groups is None else ParquetFile(file, groups)
         if columns is None:
             if raw.schema is None:

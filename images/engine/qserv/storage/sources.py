@@ -12,7 +12,7 @@ import glob
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ _PART = re.compile(r"(.+)#row-groups=(\d+)-(\d+)")
 _PIECE = 1 << 20
 _TRIES = 5
 _TIMEOUT = httpx.Timeout(30.0)
+
+Check = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +154,10 @@ def _fixed_folder(pattern: str) -> str:
 
 
 @contextmanager
-def localized(url: str, spool: Path) -> Iterator[LocalFile]:
+def localized(url: str, spool: Path, check: Check = lambda: None) -> Iterator[LocalFile]:
     """The file of a path or URL, here. A remote one is copied below ``spool`` and removed afterwards.
+
+    ``check`` is called with each piece of it that comes: what it raises ends the copy.
 
     Raises
     ------
@@ -169,7 +173,7 @@ def localized(url: str, spool: Path) -> Iterator[LocalFile]:
         spool.mkdir(parents=True, exist_ok=True)
         target = spool / f"{uuid.uuid4().hex}-{Path(urlsplit(url).path).name}"
         try:
-            _copy(url, target)
+            _copy(url, target, check)
             yield LocalFile(target, shown(url))
         finally:
             target.unlink(missing_ok=True)
@@ -221,17 +225,17 @@ def _local_path(url: str) -> str:
     return unquote(parts.path)
 
 
-def _copy(url: str, target: Path) -> None:
+def _copy(url: str, target: Path, check: Check) -> None:
     try:
         with target.open("wb") as file:
-            (_copy_s3 if _scheme(url) == "s3" else _copy_http)(url, file)
+            (_copy_s3 if _scheme(url) == "s3" else _copy_http)(url, file, check)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise DiskFull(f"{shown(url)}: the worker's disk is full; free space or add workers") from error
 
 
-def _copy_http(url: str, target: BinaryIO) -> None:
+def _copy_http(url: str, target: BinaryIO, check: Check) -> None:
     """Download, taken up where it broke off as long as each try brings some bytes and the file stays the same."""
     tag: str | None = None
     total: int | None = None
@@ -247,6 +251,7 @@ def _copy_http(url: str, target: BinaryIO) -> None:
                         target.truncate()
                         tag, total = _validator(answer), _length(answer)
                     for piece in answer.iter_raw():  # as it comes: a piece that is being filled would be lost
+                        check()
                         target.write(piece)
             except httpx.TransportError as error:
                 if tries == _TRIES - 1:
@@ -298,7 +303,7 @@ def object_store() -> pafs.S3FileSystem:
     )
 
 
-def _copy_s3(url: str, target: BinaryIO) -> None:
+def _copy_s3(url: str, target: BinaryIO, check: Check) -> None:
     parts = urlsplit(url)
     path = f"{parts.netloc}{unquote(parts.path)}"
     try:
@@ -308,6 +313,7 @@ def _copy_s3(url: str, target: BinaryIO) -> None:
             raise DataError(f"{url}: there is no such object")
         with store.open_input_stream(path, compression=None) as stream:
             while piece := stream.read(_PIECE):
+                check()
                 target.write(piece)
     except (OSError, pa.ArrowException) as error:
         raise Unavailable(f"{url}: the object cannot be fetched: {error}") from error

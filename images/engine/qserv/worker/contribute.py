@@ -100,7 +100,9 @@ class Contributor:
         try:
             with (
                 ExitStack() as parts,
-                open_rows(self._wish.url, source, spec_columns(spec), self._spool, self._batch_bytes) as rows,
+                open_rows(
+                    self._wish.url, source, spec_columns(spec), self._spool, self._batch_bytes, self._check
+                ) as rows,
             ):
                 state = state.model_copy(update={"total_bytes": rows.size})
                 cutter = self._cutter(parts)
@@ -116,9 +118,12 @@ class Contributor:
         workers = self._routes.workers
         return state.model_copy(update={"state": "done", "bytes": state.total_bytes, "workers": workers})
 
-    def _send(self, piece: Piece) -> None:
+    def _check(self) -> None:
         if self._cancelled.is_set():
             raise QueryKilled("the contribution was cancelled")
+
+    def _send(self, piece: Piece) -> None:
+        self._check()
         cut = piece.cut
         if isinstance(cut, pa.Table):
             self._routes.send_whole(cut)
