@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qserv.catalog import logs
-from qserv.catalog.errors import FileMissing, QueryKilled
+from qserv.catalog.errors import FileMissing, QueryKilled, Unavailable
 from qserv.catalog.messages import Compact, Merge, Prepared, StagedUnit, TableFacts
 from qserv.catalog.model import FileKind
 from qserv.storage import files
@@ -38,6 +38,7 @@ class Compactor:
         self._budget = Budget(memory)
         self._lock = threading.Lock()
         self._void: set[int] = set()
+        self._stopping = threading.Event()
 
     def compact(self, wish: Compact) -> Prepared:
         """Write the new files; answers when they are synced.
@@ -48,6 +49,8 @@ class Compactor:
             Naming in ``path`` a file that is not here as it was committed: none is written then.
         DiskFull, WorkerFailed
             Where the disk fails.
+        Unavailable
+            When it is stopped.
         """
         facts = with_declared(wish.table)
         with heaps.given_back(), Batch(self._store.root) as batch:
@@ -64,7 +67,13 @@ class Compactor:
         with self._lock:
             self._void.add(transaction)
 
+    def stop(self) -> None:
+        """Break off what is being written."""
+        self._stopping.set()
+
     def _merge(self, transaction: int, facts: TableFacts, merge: Merge, batch: Batch) -> StagedUnit:
+        if self._stopping.is_set():
+            raise Unavailable("the worker is shutting down")
         folder = folder_of(facts.database, facts.spec.name, merge.unit, merge.number)
         with self._budget.hold(_GROWTH * sum(size for _, _, size in merge.files)):
             try:
