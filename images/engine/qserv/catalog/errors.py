@@ -19,7 +19,8 @@
     ├── WorkerFailed        a worker did not do what it was asked
     ├── DataError           input rows that cannot be loaded (file, line, column)
     ├── Conflict            what is asked does not go with the present state
-    ├── NotFound            no such object in the metadata
+    ├── NotFound            no such object in the metadata, or path of an interface
+    ├── WrongMethod         a path of an interface, asked by a method that it does not know
     ├── FileTrouble         a file or folder of the user's that cannot be read or written
     └── Unavailable         a process or database that cannot be reached just now
 
@@ -265,6 +266,11 @@ class Unsafe(Conflict):
 class NotFound(QservError):
     code = "not-found"
     http = 404
+
+
+class WrongMethod(QservError):
+    code = "wrong-method"
+    http = 405
 
 
 class FileTrouble(QservError):

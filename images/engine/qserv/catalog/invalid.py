@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
+from typing import Protocol
 
-from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 Place = tuple[int | str, ...]
 
 
-def words(error: ValidationError, place: Callable[[Place], str], known: Collection[str] = ()) -> str:
+class Faults(Protocol):
+    """What pydantic and FastAPI raise of a value that no model takes."""
+
+    def errors(self) -> Sequence[ErrorDetails]: ...
+
+
+def words(error: Faults, place: Callable[[Place], str], known: Collection[str] = ()) -> str:
     """All faults on one line, each after its place.
 
     Parameters

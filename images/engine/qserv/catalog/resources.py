@@ -7,9 +7,10 @@ seconds since 1970, durations seconds.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from qserv.catalog.messages import Failure
 from qserv.catalog.model import FileKind, WorkerState
@@ -25,7 +26,7 @@ ContributionStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class Rest(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class View(BaseModel):
@@ -206,9 +207,15 @@ class DatabaseView(View):
     tables: tuple[TableView, ...]
 
 
+def _as_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Python's reader of JSON takes numbers that JSON does not have: they could not be told again."""
+    json.dumps(value, allow_nan=False)
+    return value
+
+
 class TransactionWish(Rest):
     database: Name
-    context: dict[str, Any] = Field(default_factory=dict)
+    context: Annotated[dict[str, Any], AfterValidator(_as_json)] = Field(default_factory=dict)
 
 
 class TransactionEnd(Rest):

@@ -25,6 +25,18 @@ def run_apart(work: Work) -> None:
     inbox.put(work)
 
 
+def within(seconds: float, work: Work) -> bool:
+    """Call ``work``, which must not raise, in a thread of its own; whether it returned in time. Else it goes on."""
+    ended = threading.Event()
+
+    def run() -> None:
+        work()
+        ended.set()
+
+    run_apart(run)
+    return ended.wait(seconds)
+
+
 def _serve(inbox: SimpleQueue[Work]) -> None:
     while True:
         inbox.get()()

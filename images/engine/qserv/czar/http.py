@@ -23,6 +23,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from qserv.catalog import logs
+from qserv.catalog.asked import FAULTS, refusal
 from qserv.catalog.errors import QservError, QueryKilled, Unauthenticated
 from qserv.catalog.metadata import Account, Metadata
 from qserv.czar import login, rows
@@ -98,6 +99,14 @@ def make_app(czar: Czar, metadata: Metadata) -> FastAPI:
         headers = {"WWW-Authenticate": 'Basic realm="qserv"'} if isinstance(error, Unauthenticated) else None
         body = {"code": error.code, "message": error.message, "mysql": error.mysql}
         return JSONResponse(body, status_code=error.http, headers=headers)
+
+    async def fault(request: Request, error: Exception) -> JSONResponse:
+        answer = await refuse(request, refusal(request, error))
+        answer.headers.update(getattr(error, "headers", None) or {})
+        return answer
+
+    for kind in FAULTS:
+        app.add_exception_handler(kind, fault)
 
     @app.get("/health")
     def health() -> dict[str, str]:

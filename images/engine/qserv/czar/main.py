@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -54,6 +55,7 @@ def run(settings: CzarSettings) -> None:
     """
     logs.configure(settings.name, settings.log_level)
     asyncio.run(_run(settings))
+    os._exit(0)  # threads of calls that did not end are not waited for
 
 
 async def _run(settings: CzarSettings) -> None:
@@ -98,7 +100,7 @@ async def serving(settings: CzarSettings, metadata: Metadata) -> AsyncIterator[P
         async with contextlib.AsyncExitStack() as stack:
             http_port = await stack.enter_async_context(_http(settings, czar, metadata, trust))
             flight = SqlFlight(czar, metadata, trust, f"{settings.host}:{settings.flight_port}")
-            stack.push_async_callback(asyncio.to_thread, flight.shutdown)
+            stack.push_async_callback(asyncio.to_thread, flight.end)
             mysql_port = await mysql.start(settings.host, settings.mysql_port)
             stack.push_async_callback(mysql.stop)
             stack.push_async_callback(asyncio.to_thread, queries.close)

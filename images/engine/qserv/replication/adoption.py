@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from qserv.catalog import logs
 from qserv.catalog.errors import QservError
-from qserv.catalog.messages import Discard, Inventory, Verified, Verify
+from qserv.catalog.messages import Inventory, Verified, Verify
 from qserv.catalog.metadata import Metadata, chores, ingests, moving, scrubs, units
 from qserv.catalog.metadata.units import FileRow
 from qserv.catalog.metadata.workers import WorkerRow
@@ -85,13 +85,17 @@ class Adoption:
         self._looked = version
 
     def _adopt(self, row: WorkerRow) -> None:
+        # Read first: what is committed while the worker looks at its disk is not missing there.
+        expected = self._metadata.read(partial(units.files_of_worker, worker=row.id))
         client = self._calls.client(row.flight)
         inventory = client.action("inventory", Inventory(), Inventory, timeout=_INVENTORY_SECONDS)
         there = dict(inventory.files) if inventory is not None else {}
-        found = self._metadata.read(partial(_difference, worker=row.id, there=there, answering=self._answering()))
-        self._leader.require()
-        for first in range(0, len(found.strays), _STRAYS):
-            client.action("discard", Discard(paths=found.strays[first : first + _STRAYS]))
+        with self._repair.removing:
+            found = self._metadata.read(
+                partial(_difference, worker=row.id, expected=expected, there=there, answering=self._answering())
+            )
+            for first in range(0, len(found.strays), _STRAYS):
+                self._repair.remove(row, found.strays[first : first + _STRAYS])
         lost = [unit for unit, paths in found.damaged.items() if self._repair.heal(unit, row.id, paths) == "lost"]
         adopted = self._take_orphans(row, found.orphans)
         log.info(
@@ -123,14 +127,17 @@ class Adoption:
 
 
 def _difference(
-    connection: Connection, worker: int, there: Mapping[str, int], answering: Collection[int]
+    connection: Connection,
+    worker: int,
+    expected: Sequence[FileRow],
+    there: Mapping[str, int],
+    answering: Collection[int],
 ) -> Difference:
-    expected = units.files_of_worker(connection, worker)
     damaged: dict[int, list[str]] = defaultdict(list)
     for file in expected:
         if there.get(file.path) != file.bytes:
             damaged[file.unit].append(file.path)
-    known = {file.path for file in expected} | chores.garbage_of(connection, worker)
+    known = {file.path for file in units.files_of_worker(connection, worker)} | chores.garbage_of(connection, worker)
     running = {
         row.id for row in ingests.ingests(connection, states=("started", "committing", "aborting", "compacting"))
     }

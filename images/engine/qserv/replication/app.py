@@ -10,13 +10,13 @@ from importlib.metadata import version
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from qserv.catalog import logs
-from qserv.catalog.errors import QservError, SpecError, Unauthenticated
+from qserv.catalog.asked import FAULTS, refusal
+from qserv.catalog.errors import QservError, Unauthenticated
 from qserv.catalog.metadata import password_auth
 from qserv.catalog.resources import PREFIX, ErrorBody
 from qserv.replication import metrics
@@ -38,7 +38,8 @@ def build(controller: Controller) -> FastAPI:
     app.state.controller = controller
     app.include_router(router, prefix=PREFIX, dependencies=[Depends(allowed)])
     app.add_exception_handler(QservError, _told)
-    app.add_exception_handler(RequestValidationError, _invalid)
+    for fault in FAULTS:
+        app.add_exception_handler(fault, _refused)
     app.add_exception_handler(Exception, _unforeseen)
 
     @app.middleware("http")
@@ -82,13 +83,10 @@ async def _told(_request: Request, error: Exception) -> Response:
     return JSONResponse(body.model_dump(mode="json"), status_code=error.http, headers=headers)
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    places = "; ".join(
-        f"{'.'.join(str(part) for part in one['loc'][1:]) or one['loc'][0]}: {one['msg']}" for one in error.errors()
-    )
-    return await _told(request, SpecError(f"{request.method} {request.url.path}: {places}"))
+async def _refused(request: Request, error: Exception) -> Response:
+    answer = await _told(request, refusal(request, error))
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:

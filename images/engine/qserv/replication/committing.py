@@ -19,7 +19,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Connection
@@ -50,18 +50,12 @@ _FETCH_FILES = 200
 _FETCH_TRIES = 3
 
 _SHORT_SECONDS = 300.0
-_SHORT_PAUSE_SECONDS = 1.0
-"""How long a commit waits for second copies in all, and between two looks."""
+"""How long a commit waits for second copies."""
+
+_PAUSE_SECONDS = 1.0
+"""Until a commit that could not go on is looked at again."""
 
 Absent = dict[int, set[int]]  # workers that could not be given a unit's new files, by the unit's id
-
-
-@dataclass(frozen=True, slots=True)
-class _Short:
-    """A commit that waits for second copies: since when, and when it is looked at again (monotonic seconds)."""
-
-    since: float
-    again: float
 
 
 class Committing:
@@ -81,7 +75,9 @@ class Committing:
         self._calls = calls
         self._runtime = runtime
         self._running: dict[int, Future[None]] = {}
-        self._short: dict[int, _Short] = {}
+        # By transaction, in monotonic seconds: since when it lacks second copies, and when it is looked at again.
+        self._short: dict[int, float] = {}
+        self._again: dict[int, float] = {}
         # By transaction: worker, process and path of files that were fetched, which are not to be looked at again.
         self._there: dict[int, set[tuple[int, str, str]]] = {}
 
@@ -90,14 +86,15 @@ class Committing:
         self._running = {key: future for key, future in self._running.items() if not future.done()}
         aborting = self._metadata.read(partial(ingests.ingests, states=("aborting",)))
         committing = self._metadata.read(partial(ingests.ingests, states=("committing",)))
-        open_ = {row.id for row in committing}
+        open_ = {row.id for row in (*aborting, *committing)}
         self._there = {key: files for key, files in self._there.items() if key in open_}
+        self._short = {key: since for key, since in self._short.items() if key in open_}
+        self._again = {key: at for key, at in self._again.items() if key in open_}
         first = {
             row.database_id: row for row in sorted(committing, key=lambda one: one.committing or 0.0, reverse=True)
         }
         for row in (*aborting, *first.values()):
-            short = self._short.get(row.id)
-            if row.id not in self._running and (short is None or short.again <= time.monotonic()):
+            if row.id not in self._running and self._again.get(row.id, 0.0) <= time.monotonic():
                 self._running[row.id] = self._calls.background(partial(self._carry, row))
         discarded = self._discard()
         return None if discarded or aborting or committing else False
@@ -116,8 +113,10 @@ class Committing:
                 self._give_up(row.id, failure_of(error))
             except QservError as error:
                 log.warning("commit is tried again", code=error.code, reason=error.message)
+                self._again[row.id] = time.monotonic() + _PAUSE_SECONDS
             except Exception:
                 log.exception("commit is tried again")
+                self._again[row.id] = time.monotonic() + _PAUSE_SECONDS
 
     def _give_up(self, transaction: int, failure: Failure) -> None:
         self._leader.write(
@@ -139,7 +138,7 @@ class Committing:
         if not self._prepare(transaction, done):
             return
         files = self._metadata.read(partial(ingests.prepared_files, transaction=transaction))
-        if not self._counted(transaction, done, files):
+        if not self._counted(done, files):
             return
         written = {file.unit for file in files}
         held = self._metadata.read(partial(units.replicas, identifiers=written))
@@ -150,6 +149,8 @@ class Committing:
         known = set(self._registry.rows())
 
         def finish(connection: Connection) -> bool:
+            if not ingests.still_done(connection, transaction, [(row.id, row.attempt) for row in done]):
+                return False
             now = units.replicas(connection, written)
             if any(now.get(unit, frozenset()) - held.get(unit, frozenset()) for unit in written):
                 return False  # a unit was given another holder meanwhile, or one anew: it needs the files too
@@ -165,7 +166,7 @@ class Committing:
             metrics.TRANSACTIONS.labels("committed").inc()
             log.info("transaction committed", files=len(files), bytes=sum(file.bytes for file in files))
 
-    def _counted(self, transaction: int, done: Sequence[ContributionRow], files: Sequence[FileRow]) -> bool:
+    def _counted(self, done: Sequence[ContributionRow], files: Sequence[FileRow]) -> bool:
         """Whether the files hold each row that was read, once; if not, all is read anew."""
         read: Counter[int] = Counter()
         written: Counter[int] = Counter()
@@ -180,7 +181,6 @@ class Committing:
         reason = Failure(code=WorkerFailed.code, message="the files written did not hold all rows")
 
         def again(connection: Connection) -> None:
-            ingests.void_prepared(connection, transaction)
             for row in done:
                 ingests.requeue(connection, row.id, row.attempt, reason)
 
@@ -228,8 +228,15 @@ class Committing:
         if not answer.boot == worker.boot == self._registry.rows()[worker.id].boot:
             return False
         transaction = message.transaction
-        enter = partial(ingests.enter_prepared, transaction=transaction, worker=worker.id)
-        self._leader.write(partial(enter, staged=answer.files, scopes=scopes))
+
+        def enter(connection: Connection) -> bool:
+            if not ingests.still_done(connection, transaction, message.contributions):
+                return False
+            ingests.enter_prepared(connection, transaction, worker.id, answer.files, scopes)
+            return True
+
+        if not self._leader.write(enter):
+            return False
         prepared = self._metadata.read(partial(ingests.prepared_files, transaction=transaction))
         files = [file for file in prepared if file.source == worker.id]
         held = self._metadata.read(partial(units.replicas, identifiers={file.unit for file in files}))
@@ -272,14 +279,15 @@ class Committing:
         copies = min(2, enough(self._runtime().factor, states))
         short = [unit for unit, held in asked.items() if len(held - absent.get(unit, set())) < copies]
         now = time.monotonic()
-        waiting = self._short.pop(transaction, None) or _Short(now, now)
+        since = self._short.pop(transaction, now)
         if not short:
             return True
-        if now - waiting.since > _SHORT_SECONDS:
+        if now - since > _SHORT_SECONDS:
             message = f"new files of {len(short)} units could not be copied to a second worker: look at the workers"
             self._give_up(transaction, Failure(code=Unavailable.code, message=message))
             return False
-        self._short[transaction] = _Short(waiting.since, now + _SHORT_PAUSE_SECONDS)
+        self._short[transaction] = since
+        self._again[transaction] = now + _PAUSE_SECONDS
         self._widen(short, set().union(*absent.values()))
         return False
 

@@ -7,6 +7,7 @@ the way, the old files are what counts, and the new ones are removed: a compacti
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,10 @@ _UNITS = 500
 _MERGES = 64
 _BATCH_BYTES = 1 << 30
 _SECONDS = 1800.0
+_PAUSE_SECONDS = 4.0
+_LONGEST_PAUSE_SECONDS = 300.0
+"""After a failure, at first and after several in a row: each read and wrote up to a gigabyte in vain."""
+
 _AMONG = (WorkerState.ONLINE, WorkerState.READ_ONLY)
 
 
@@ -95,11 +100,15 @@ class Compacting:
         self._calls = calls
         self._runtime = runtime
         self._idle: object = None
+        self._pause = 0.0
+        self._again = 0.0
 
     def step(self) -> bool:
         """Whether there is more to do at once."""
         for row in self._metadata.read(partial(ingests.ingests, states=("compacting",))):
             self._leader.write(partial(compactions.abort, transaction=row.id))
+        if time.monotonic() < self._again:
+            return False
         least = self._runtime().compact_files
         rows = self._registry.rows()
         seen = self._metadata.version(), least, tuple(sorted((row.id, row.state) for row in rows.values()))
@@ -121,8 +130,9 @@ class Compacting:
         transaction = self._leader.write(begin).id
         with logs.bound(transaction=transaction):
             try:
+                held = self._metadata.read(partial(units.replicas, identifiers=[group.unit.id for group in groups]))
                 written = self._write(writer, transaction, table, groups)
-                merged = self._spread(rows, writer, groups, written)
+                merged = self._spread(rows, writer, groups, written, held)
                 swap = partial(compactions.swap, transaction=transaction, worker=writer.id, merged=merged)
                 done = self._leader.write(swap)
             except QservError as error:
@@ -130,7 +140,10 @@ class Compacting:
                 self._report(writer, error)
                 self._leader.write(partial(compactions.abort, transaction=transaction))
                 self._idle = None
+                self._pause = min(max(_PAUSE_SECONDS, 2 * self._pause), _LONGEST_PAUSE_SECONDS)
+                self._again = time.monotonic() + self._pause
                 raise
+        self._pause = 0.0
         files = sum(len(one.old) for one in done)
         metrics.COMPACTED_FILES.inc(files)
         log.info("files were made one", table=table.spec.name, units=len(done), files=files)
@@ -166,15 +179,16 @@ class Compacting:
         writer: WorkerRow,
         groups: Sequence[Group],
         written: Mapping[tuple[int, FileKind], StagedUnit],
+        held: Mapping[int, frozenset[tuple[int, int]]],
     ) -> list[Merged]:
         """Have the other holders fetch the new files."""
         files: dict[int, list[StagedUnit]] = defaultdict(list)
         merged = []
         for group in groups:
             new = written[group.unit.number, group.files[0].kind]
-            for holder in set(group.unit.workers) - {writer.id}:
+            for holder in {worker for worker, _ in held.get(group.unit.id, ())} - {writer.id}:
                 files[holder].append(new)
-            merged.append(Merged(group.unit.id, group.files, new, frozenset(group.unit.workers) | {writer.id}))
+            merged.append(Merged(group.unit.id, group.files, new, held.get(group.unit.id, frozenset())))
         works = {}
         for holder, wanted in files.items():
             wish = Fetch(source=writer.flight, files=tuple((one.path, one.sha256, one.bytes) for one in wanted))

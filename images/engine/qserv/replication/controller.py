@@ -17,6 +17,7 @@ from what stands in the metadata, so one that takes over goes on where the other
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable
 
@@ -61,6 +62,7 @@ _SCRUB_SECONDS = 0.5
 _COMPACT_SECONDS = 2.0
 _MEASURE_SECONDS = 5.0
 _IDLE_SECONDS = 1.0
+_STOP_SECONDS = 5.0
 
 
 class Controller:
@@ -211,8 +213,9 @@ class Controller:
         self._stop.set()
         for bell in self._bells.values():
             bell.set()
+        until = time.monotonic() + _STOP_SECONDS
         for thread in self._threads:
-            thread.join(timeout=5)
+            thread.join(max(0.0, until - time.monotonic()))
         self.leader.release()
         self.calls.close()
         self.metadata.close()

@@ -152,6 +152,10 @@ class Exporting:
             ]
 
         batches = spread(left, holders, lambda file: file.bytes)
+        silent = {row.id for row in workers.values() if row.state is WorkerState.SUSPECT}
+        if not batches and any(silent.intersection(picture.units[file.unit].workers) for file in left):
+            time.sleep(PAUSE)  # they are back soon, or lost
+            return {}
         if not batches:
             raise ChunkUnavailable(
                 f"{next(iter(left)).path}: no worker that can be reached has a whole copy of it, or its table was"

@@ -165,8 +165,9 @@ class Importing:
         workers = self._registry.rows()
 
         def first(file: Wanted) -> list[int]:
+            """One that is silent is waited for until it is back, or lost."""
             there = [one for one in holders[file.table.id, file.unit, file.number].workers if _alive(workers.get(one))]
-            return there[:1]
+            return [one for one in there[:1] if workers[one].state is not WorkerState.SUSPECT]
 
         batches = spread(left, first, lambda file: file.file.source.bytes)
         if not batches:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from qserv.catalog.errors import Conflict
-from qserv.catalog.metadata import Metadata, ingests, tables
+from qserv.catalog.metadata import Metadata, ingests, progress, tables
 from qserv.catalog.metadata.ingests import IngestRow
 from qserv.catalog.metadata.tables import DatabaseRow
 from qserv.catalog.resources import ContributionView, ContributionWish, TransactionView
@@ -47,9 +47,8 @@ class Ingest:
     def transaction(self, transaction: int) -> TransactionView:
         def read(connection: Connection) -> TransactionView:
             row = ingests.get(connection, transaction)
-            return views.transaction_view(
-                row, _home(connection, row).name, ingests.contributions(connection, transaction)
-            )
+            tallies = progress.tallies(connection, transaction=transaction)
+            return views.transaction_view(row, _home(connection, row).name, tallies.get(transaction, ()))
 
         return self._metadata.read(read)
 
@@ -57,8 +56,9 @@ class Ingest:
         def read(connection: Connection) -> list[TransactionView]:
             of = tables.database(connection, database).id if database is not None else None
             names = {row.id: row.name for row in tables.databases(connection)}
+            tallies = progress.tallies(connection, database_id=of)
             return [
-                views.transaction_view(row, names[row.database_id], ingests.contributions(connection, row.id))
+                views.transaction_view(row, names[row.database_id], tallies.get(row.id, ()))
                 for row in ingests.ingests(connection, database_id=of)
             ]
 

@@ -71,9 +71,13 @@ class Leader:
 
     def release(self) -> None:
         """Let another controller lead at once."""
-        if self._epoch is not None:
-            self._epoch = None
+        if self._epoch is None:
+            return
+        self._epoch = None
+        try:
             self._metadata.write(lambda connection: chores.release_lease(connection, self._name))
+        except QservError as error:
+            log.warning("the lease is left to run out", error=error.message)
 
     def require(self) -> None:
         """Raise Unavailable, with the leader's address where it is known, unless this controller leads."""
@@ -106,4 +110,7 @@ class Leader:
                 self.prolong()
             except QservError as error:
                 log.warning("the lease cannot be prolonged", error=error.message)
+            except Exception:
+                # The database may refuse it for now, as one that is read-only or full does.
+                log.exception("the lease cannot be prolonged")
             stop.wait(self._seconds / 4)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import uvicorn
 
 from qserv.catalog import logs
@@ -29,6 +34,18 @@ def run(settings: ReplicationSettings) -> None:
     )
     controller.start()
     try:
-        uvicorn.Server(config).run()
+        _Server(config).run()
     finally:
         controller.stop()
+    # Calls to workers, which copy or read files for minutes, cannot be broken off: nobody waits for their answers.
+    os._exit(0)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that only stops serving at a signal: by itself it would then end the process, and keep the lease."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield

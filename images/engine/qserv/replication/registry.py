@@ -59,7 +59,9 @@ class Registry:
         rows = self._metadata.read(workers.workers)
         with self._lock:
             self._heard = {row.name: Heard(row, now) for row in rows}
-            self._returned = {row.name: row.state is WorkerState.LOST for row in rows}
+            self._returned = {
+                row.name: row.state is WorkerState.LOST or self._returned.get(row.name, False) for row in rows
+            }
 
     def heartbeat(self, name: str, beat: Heartbeat) -> WorkerRow:
         """Note that a worker is there.
@@ -92,7 +94,8 @@ class Registry:
         with self._lock:
             self._heard[name] = Heard(row, self._clock())
             lost = known is not None and known.row.state is WorkerState.LOST
-            if known is not None and (known.row.boot != row.boot or lost):
+            # Also one that is new: its disk may have been another's, or its own before it was forgotten.
+            if known is None or known.row.boot != row.boot or lost:
                 self._returned[name] = self._returned.get(name, False) or lost
         return row
 

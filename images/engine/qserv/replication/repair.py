@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from typing import Literal
@@ -78,8 +78,8 @@ class Repair:
         self._failed: dict[int, float] = {}
         self._idle: object = None
         self._versions: deque[tuple[float, int]] = deque()
-        # A copy begins only between two collections: no file is removed that a copy has just found to be there.
-        self._collecting = threading.Lock()
+        # Held while files are chosen and removed: see `_copy`.
+        self.removing = threading.Lock()
 
     def step(self) -> bool:
         """Start what can be started; whether copies are under way, so that the next round is to follow at once."""
@@ -130,8 +130,7 @@ class Repair:
                 same = [unit for unit in given if unit in now_held and now_held[unit].workers == before[unit]]
                 units.remove_replicas(connection, worker, same, collect=True)
 
-        with self._collecting:
-            self._leader.write(enter)
+        self._leader.write(enter)
         log.info("moves planned", moves=len(found.moves), drops=len(found.drops))
 
     def heal(self, unit: int, worker: int, paths: Collection[str]) -> Healing | None:
@@ -140,8 +139,18 @@ class Repair:
         Its files stay where they are: what is whole is not copied again, and where no other worker has the unit they
         are all that is left of it. None when the worker is not to have any of the files any more.
         """
-        with self._collecting:
-            return self._leader.write(partial(_quarantine, unit=unit, worker=worker, paths=paths))
+        return self._leader.write(partial(_quarantine, unit=unit, worker=worker, paths=paths))
+
+    def remove(self, worker: WorkerRow, paths: Sequence[str]) -> None:
+        """Have a worker remove files; to be called with ``removing`` held since they were chosen.
+
+        Raises
+        ------
+        Unavailable
+            When this controller leads no longer, and so does not know whether they are still to go.
+        """
+        self._leader.require()
+        self._calls.client(worker.flight).action("discard", Discard(paths=tuple(paths)))
 
     def _carry(self, move: MoveRow) -> None:
         try:
@@ -156,6 +165,8 @@ class Repair:
             self._failed[move.unit] = time.monotonic() + _PAUSE_SECONDS
 
     def _copy(self, move: MoveRow) -> None:
+        with self.removing:
+            pass  # What goes just now was chosen before this move was known; later removals spare the move's files.
         done: set[str] = set()
         while True:
             workers = self._registry.rows()
@@ -194,7 +205,7 @@ class Repair:
 
     def collect(self) -> None:
         """Have workers remove files that were given up. One that is being copied to may need them again: it waits."""
-        with self._collecting:
+        with self.removing:
             self._leader.require()
             if self._metadata.read(partial(backups.backups, states=backups.OPEN)):
                 return  # an export copies what there was when it began
@@ -212,8 +223,7 @@ class Repair:
                 )
                 if found:
                     paths[row.id] = [one[0] for one in found]
-                    wish = Discard(paths=tuple(one[1] for one in found))
-                    works[row.id] = partial(self._calls.client(row.flight).action, "discard", wish)
+                    works[row.id] = partial(self.remove, row, [one[1] for one in found])
             for worker, answer in self._calls.all(works).items():
                 if isinstance(answer, QservError):
                     log.info("files are removed later", worker=worker, reason=answer.message)
@@ -235,7 +245,9 @@ def _quarantine(connection: Connection, unit: int, worker: int, paths: Collectio
 
 
 def _finish(connection: Connection, move: MoveRow, copied: frozenset[str]) -> bool:
-    """Enter the new copy, if it has all files that are committed by now."""
+    """Enter the new copy; False when it lacks files that are committed by now."""
+    if move not in moving.moves(connection):
+        return True  # it ended with its target's disk, or with its unit
     if any(file.path not in copied for file in units.files_of(connection, [move.unit])):
         return False
     now = {file.path for file in units.files_of(connection, [move.unit])}

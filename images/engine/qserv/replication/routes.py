@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
@@ -50,6 +50,7 @@ def leading(request: Request) -> Controller:
 
 
 Leading = Annotated[Controller, Depends(leading)]
+Number = Annotated[int, Path(ge=0, lt=1 << 63)]
 router = APIRouter()
 
 
@@ -204,13 +205,13 @@ def list_transactions(controller: Leading, database: str | None = None) -> list[
 
 
 @router.get("/transactions/{transaction}")
-def get_transaction(controller: Leading, transaction: int) -> TransactionView:
+def get_transaction(controller: Leading, transaction: Number) -> TransactionView:
     """One transaction."""
     return controller.ingest.transaction(transaction)
 
 
 @router.put("/transactions/{transaction}")
-def end_transaction(controller: Leading, transaction: int, wish: TransactionEnd) -> TransactionView:
+def end_transaction(controller: Leading, transaction: Number, wish: TransactionEnd) -> TransactionView:
     """Commit or abort a transaction; both go on by themselves, look at its state."""
     if wish.state == "committed":
         return controller.ingest.commit(transaction)
@@ -218,7 +219,7 @@ def end_transaction(controller: Leading, transaction: int, wish: TransactionEnd)
 
 
 @router.post("/transactions/{transaction}/contributions")
-def contribute(controller: Leading, transaction: int, wish: ContributionWish) -> ContributionView:
+def contribute(controller: Leading, transaction: Number, wish: ContributionWish) -> ContributionView:
     """Have a worker read a file by its URL; the same name again is the same contribution."""
     return controller.ingest.contribute(transaction, wish)
 
@@ -234,7 +235,7 @@ def contribute(controller: Leading, transaction: int, wish: ContributionWish) ->
     },
 )
 async def upload(
-    controller: Leading, request: Request, transaction: int, name: str, table: str, file: str = "data"
+    controller: Leading, request: Request, transaction: Number, name: str, table: str, file: str = "data"
 ) -> ContributionView:
     """Add a contribution whose file is the body, of any size; `file` is its name. Sent again, it is the same one."""
     try:
@@ -247,19 +248,19 @@ async def upload(
 
 
 @router.get("/transactions/{transaction}/contributions")
-def list_contributions(controller: Leading, transaction: int) -> list[ContributionView]:
+def list_contributions(controller: Leading, transaction: Number) -> list[ContributionView]:
     """The contributions of a transaction: state, rows, bytes, warnings, tries."""
     return controller.ingest.contributions(transaction)
 
 
 @router.delete("/transactions/{transaction}/contributions/{name:path}")
-def cancel_contribution(controller: Leading, transaction: int, name: str) -> ContributionView:
+def cancel_contribution(controller: Leading, transaction: Number, name: str) -> ContributionView:
     """Stop a contribution; its rows are not loaded."""
     return controller.ingest.cancel(transaction, name)
 
 
 @router.post("/transactions/{transaction}/units")
-def place_units(controller: Leading, transaction: int, wish: UnitsWish) -> UnitsAnswer:
+def place_units(controller: Leading, transaction: Number, wish: UnitsWish) -> UnitsAnswer:
     """Where chunks of a transaction are to lie; asked by workers."""
     return controller.placer.units(transaction, wish, controller.runtime().factor)
 
@@ -277,13 +278,13 @@ def list_scrubs(controller: Leading) -> list[ScrubView]:
 
 
 @router.get("/scrubs/{scrub}")
-def get_scrub(controller: Leading, scrub: int) -> ScrubView:
+def get_scrub(controller: Leading, scrub: Number) -> ScrubView:
     """How far a scrub is, and what it found."""
     return controller.scrubs.one(scrub)
 
 
 @router.delete("/scrubs/{scrub}")
-def cancel_scrub(controller: Leading, scrub: int) -> ScrubView:
+def cancel_scrub(controller: Leading, scrub: Number) -> ScrubView:
     """End a scrub."""
     return controller.scrubs.cancel(scrub)
 
@@ -301,12 +302,12 @@ def list_backups(controller: Leading) -> list[BackupView]:
 
 
 @router.get("/backups/{backup}")
-def get_backup(controller: Leading, backup: int) -> BackupView:
+def get_backup(controller: Leading, backup: Number) -> BackupView:
     """How far an export or import is."""
     return controller.backups.one(backup)
 
 
 @router.delete("/backups/{backup}")
-def cancel_backup(controller: Leading, backup: int) -> BackupView:
+def cancel_backup(controller: Leading, backup: Number) -> BackupView:
     """End an export or import; an import that is ended leaves nothing."""
     return controller.backups.cancel(backup)

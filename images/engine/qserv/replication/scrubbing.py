@@ -107,24 +107,24 @@ class Scrubbing:
         if not interval or any(row.worker_id is None for row in open_):
             return
         last = self._metadata.read(scrubs.last_begun)
-        if last is None or time.time() - last >= interval:
+        # Also when the clock was set back by more than that: the last one seems to be yet to come.
+        if last is None or abs(time.time() - last) >= interval:
             self._leader.write(partial(scrubs.start, worker=None))
 
     def _look_at_reports(self) -> None:
-        reports = self._metadata.read(partial(scrubs.reports, limit=_REPORTS))
+        # A worker that is away is asked when it is back: its reports stay as long as it is registered.
+        there = [row.id for row in self._registry.rows().values() if _answers(row)]
+        reports = self._metadata.read(partial(scrubs.reports, workers=there, limit=_REPORTS))
         if not reports:
             return
         found = self._metadata.read(partial(_reported, reports=reports))
-        there = {row.id: row for row in self._registry.rows().values()}
         asked: dict[int, list[FileRow]] = defaultdict(list)
         for row in reports:
-            if row.id in found and _answers(there.get(row.worker)):
+            if row.id in found:
                 asked[row.worker].append(found[row.id])
         bad, failed = self._verify(asked, bandwidth=0)
         self._quarantine(bad)
-        # A worker that is away is asked when it is back: its report stays as long as it is registered.
-        away = failed | {row.worker for row in reports if row.id in found and row.worker not in asked}
-        done = [row.id for row in reports if row.worker not in away]
+        done = [row.id for row in reports if row.worker not in failed]
         if done:
             self._leader.write(partial(scrubs.looked_at, identifiers=done))
 

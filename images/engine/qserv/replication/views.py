@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from qserv.catalog.messages import TableFacts
 from qserv.catalog.metadata.ingests import ContributionRow, IngestRow
 from qserv.catalog.metadata.people import Account
+from qserv.catalog.metadata.progress import Tally
 from qserv.catalog.metadata.tables import DatabaseRow, TableRow
 from qserv.catalog.metadata.workers import WorkerLoad, WorkerRow
 from qserv.catalog.model import TableKind
@@ -87,12 +87,12 @@ def contribution_view(
     )
 
 
-def transaction_view(row: IngestRow, database: str, contributions: Sequence[ContributionRow]) -> TransactionView:
+def transaction_view(row: IngestRow, database: str, tallies: Sequence[Tally]) -> TransactionView:
     """A transaction with its progress; the ETA is of the files that are known, at the mean speed until now."""
-    counted = [one for one in contributions if one.state != "cancelled"]
+    counted = [one for one in tallies if one.state != "cancelled"]
     rows = sum(one.rows for one in counted)
     done = sum(one.bytes for one in counted)
-    total = sum(max(one.total_bytes, one.bytes) for one in counted)
+    total = sum(one.total_bytes for one in counted)
     seconds = max((row.ended or time.time()) - row.started, 1e-3)
     speed = done / seconds
     return TransactionView(
@@ -109,7 +109,7 @@ def transaction_view(row: IngestRow, database: str, contributions: Sequence[Cont
         dropped=sum(one.dropped for one in counted),
         rows_per_second=rows / seconds,
         eta_seconds=(total - done) / speed if row.ended is None and speed > 0 else None,
-        contributions=dict(Counter(one.state for one in contributions)),
+        contributions={one.state: one.count for one in tallies},
     )
 
 

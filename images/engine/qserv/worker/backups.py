@@ -93,9 +93,7 @@ class Backups:
         except futures.CancelledError:
             raise Unavailable("the worker is shutting down") from None
         finally:
-            for task in tasks:
-                task.cancel()
-            futures.wait(tasks)
+            futures.wait([task for task in tasks if not task.cancel()])
 
     def _paced(self, blocks: Iterable[bytes], pace: Pace) -> Iterator[bytes]:
         for block in blocks:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qserv.catalog import logs
-from qserv.catalog.errors import FileMissing
+from qserv.catalog.errors import FileMissing, Unavailable
 from qserv.catalog.messages import Compact, Merge, Prepared, StagedUnit, TableFacts
 from qserv.catalog.model import FileKind
 from qserv.storage import files
@@ -35,6 +36,7 @@ class Compactor:
     def __init__(self, store: Store, memory: int) -> None:
         self._store = store
         self._budget = Budget(memory)
+        self._stopping = threading.Event()
 
     def compact(self, wish: Compact) -> Prepared:
         """Write the new files; answers when they are synced.
@@ -45,6 +47,8 @@ class Compactor:
             Naming in ``path`` a file that is not here as it was committed: none is written then.
         DiskFull, WorkerFailed
             Where the disk fails.
+        Unavailable
+            When it is stopped.
         """
         facts = with_declared(wish.table)
         with heaps.given_back(), Batch(self._store.root) as batch:
@@ -53,7 +57,13 @@ class Compactor:
         log.info("compacted", transaction=wish.transaction, files=sum(len(one.files) for one in wish.merges))
         return Prepared(files=written)
 
+    def stop(self) -> None:
+        """Break off what is being written."""
+        self._stopping.set()
+
     def _merge(self, transaction: int, facts: TableFacts, merge: Merge, batch: Batch) -> StagedUnit:
+        if self._stopping.is_set():
+            raise Unavailable("the worker is shutting down")
         folder = folder_of(facts.database, facts.spec.name, merge.unit, merge.number)
         with self._budget.hold(_GROWTH * sum(size for _, _, size in merge.files)):
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 
@@ -36,3 +37,4 @@ def run(settings: WorkerSettings) -> None:
         worker.close()
     if worker.failure is not None:
         raise worker.failure
+    os._exit(0)  # threads of calls that did not end are not waited for

@@ -145,9 +145,8 @@ class Preparer:
             raise Unavailable("the worker is shutting down") from None
         finally:
             # After a failure nothing may go on writing files that the caller takes for not made.
-            for future in pending:
-                future.cancel()
-            futures.wait(pending)
+            # Those that were cancelled are left out: of some of them nobody would ever tell (see Executor.shutdown).
+            futures.wait([future for future in pending if not future.cancel()])
         log.info(
             "prepared",
             transaction=wish.transaction,

@@ -148,9 +148,7 @@ class Copier:
         except futures.CancelledError:
             raise Unavailable("the worker is shutting down") from None
         finally:
-            for copy in copies:
-                copy.cancel()
-            futures.wait(copies)
+            futures.wait([copy for copy in copies if not copy.cancel()])
 
     def stop(self) -> None:
         """Break copies off."""

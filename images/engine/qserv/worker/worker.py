@@ -30,6 +30,7 @@ from qserv.catalog.messages import (
 )
 from qserv.catalog.rest import Controller
 from qserv.catalog.settings import WorkerSettings
+from qserv.catalog.threads import within
 from qserv.catalog.trust import Trust
 from qserv.worker.backups import Backups
 from qserv.worker.compact import Compactor
@@ -56,6 +57,7 @@ Wish = TypeVar("Wish", bound=Message)
 Part = TypeVar("Part", bound=Closable)
 
 _BEAT_PATIENCE = 1.0
+_END_SECONDS = 5.0
 
 log = logs.get(__name__)
 
@@ -162,6 +164,7 @@ class Worker:
         self._files.stop()
         self._copier.stop()
         self._backups.stop()
+        self._compactor.stop()
         self._parts.close()
         log.info("ended", name=self._settings.name)
 
@@ -241,8 +244,9 @@ class _Late:
     service: WorkerService | None = None
 
     def shutdown(self) -> None:
-        if self.service is not None:
-            self.service.shutdown()
+        """A caller that takes nothing of its answer is not waited for."""
+        if self.service is not None and not within(_END_SECONDS, self.service.shutdown):
+            log.warning("calls did not end", seconds=_END_SECONDS)
 
 
 def closed_by(parts: ExitStack, part: Part) -> Part:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from bench.cluster import Cluster, await_true
@@ -126,6 +127,8 @@ class Mishaps:
 
     def _damaging(self, damage: Callable[[Path], object]) -> Callable[[], None]:
         def happen() -> None:
+            # What a worker gave up stays for some seconds more, and nobody would heal it.
+            await_true(self._tidy, "copies that were given up are still there")
             victim = self._chance.choice(self._cluster.main_files("synth", "Object", all_replicas=True))
             damage(victim)
             self._askers.answered(2)
@@ -133,6 +136,13 @@ class Mishaps:
             await_true(lambda: whole(victim), f"{victim} is not healed")
 
         return happen
+
+    def _tidy(self) -> bool:
+        """Whether the disks have as many copies as are wanted, and no more."""
+        with self._cluster.controller() as controller:
+            factor = controller.status().factor
+        files = partial(self._cluster.main_files, "synth", "Object")
+        return len(files(all_replicas=True)) == factor * len(files())
 
     def scrub(self) -> ScrubView:
         """Read all replicas anew."""

@@ -113,8 +113,12 @@ def test_errors(cluster: Cluster, sql: str, status: int, code: str, mysql: int) 
 
 
 def test_a_body_that_is_no_question(cluster: Cluster) -> None:
-    assert post(cluster, "").status_code == 422
-    assert post(cluster, "SELECT 1", limit=3).status_code == 422
+    for answer in (post(cluster, ""), post(cluster, "SELECT 1", limit=3)):
+        assert (answer.status_code, answer.json()["code"]) == (422, "bad-spec")
+    base = f"http://127.0.0.1:{cluster.ports.http}/api/v1"
+    assert httpx.get(f"{base}/nothing").json()["code"] == "not-found"
+    refused = httpx.get(f"{base}/query")
+    assert (refused.json()["code"], refused.headers["allow"]) == ("wrong-method", "POST")
 
 
 def test_a_query_tells_its_chunks_and_its_time(cluster: Cluster) -> None:

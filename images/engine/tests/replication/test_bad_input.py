@@ -9,8 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -26,15 +28,22 @@ from replication.test_ingest import open_transaction, rows_of, spec, stars
 
 
 class Source(http.server.BaseHTTPRequestHandler):
-    """``/whole`` is a file of three rows, ``/slow`` too, in drops, ``/cut`` breaks off, all else is missing."""
+    """``/whole`` is a file of three rows, ``/slow`` too, in drops; ``/cut`` breaks off, ``/endless`` never does."""
 
     body = b"id,ra,decl\n1,10,10\n2,20,20\n3,30,30\n"
 
     def do_GET(self) -> None:
-        if self.path not in ("/whole.csv", "/slow.csv", "/cut.csv"):
+        if self.path not in ("/whole.csv", "/slow.csv", "/cut.csv", "/endless.csv"):
             self.send_error(404)
             return
         self.send_response(200)
+        if self.path == "/endless.csv":
+            self.end_headers()
+            with suppress(ConnectionError):
+                while True:
+                    self.wfile.write(self.body)
+                    time.sleep(0.02)
+            return
         self.send_header("Content-Length", str(len(self.body)))
         self.end_headers()
         if self.path == "/cut.csv":
@@ -111,6 +120,24 @@ def test_a_slow_source_is_waited_for_and_a_bad_one_left_out(cluster: Cluster, so
     cluster.client.end_transaction(transaction, "committed")
     assert cluster.ended(transaction).state == "committed"
     assert rows_of(cluster, "slowly") == 23
+
+
+def test_a_worker_ends_while_it_fetches_a_file(cluster: Cluster, source: str, transaction: int) -> None:
+    wish = ContributionWish(name="endless", table="Star", url=f"{source}/endless.csv")
+    cluster.client.contribute(transaction, wish)
+
+    def reader() -> str | None:
+        return next(one.worker for one in cluster.client.contributions(transaction) if one.name == "endless")
+
+    wait_for(lambda: reader() is not None)
+    name = reader()
+    assert name is not None
+    stopping = threading.Thread(target=cluster.stop_worker, args=(name,), daemon=True)
+    stopping.start()
+    stopping.join(60.0)
+    assert not stopping.is_alive()
+    cluster.start_worker(name)
+    cluster.client.cancel_contribution(transaction, "endless")
 
 
 def test_many_transactions_with_contexts_go_on_at_once(cluster: Cluster, tmp_path: Path) -> None:
@@ -238,10 +265,37 @@ def test_a_file_of_another_shape_fails_its_contribution(
 
 def test_a_table_that_is_being_loaded_is_not_dropped(cluster: Cluster, transaction: int) -> None:
     for drop in (lambda: cluster.client.drop_table("badly", "Star"), lambda: cluster.client.drop_database("badly")):
-        with pytest.raises(Conflict) as refused:
+        with pytest.raises(Conflict, match=f"transaction {transaction} is") as refused:
             drop()
         assert refused.value.code == "conflict"
     assert cluster.client.transaction(transaction).state == "started"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code", "told"),
+    [
+        ("GET", "/nothing", None, 404, "not-found", "no such path"),
+        ("PATCH", "/status", None, 405, "wrong-method", "GET"),
+        ("POST", "/databases", "{", 422, "bad-spec", "the body is no JSON"),
+        ("POST", "/databases", "[]", 422, "bad-spec", "the body is no JSON object"),
+        ("POST", "/databases", None, 422, "bad-spec", "body: is needed"),
+        ("POST", "/databases", '{"nam": "x"}', 422, "bad-spec", "name: is needed; body: there is no key 'nam'"),
+        ("PUT", "/settings", '{"factor": 0}', 422, "bad-spec", "factor: input should be greater than or equal to 1"),
+        ("PUT", "/settings", '{"lost_after": Infinity}', 422, "bad-spec", "lost_after: input should be a finite"),
+        ("POST", "/transactions", '{"database": "x", "context": {"a": NaN}}', 422, "bad-spec", "context: "),
+        ("GET", "/transactions/7e", None, 422, "bad-spec", "transaction: input should be a valid integer"),
+        ("GET", f"/transactions/{1 << 63}", None, 422, "bad-spec", "transaction: input should be less than"),
+    ],
+)
+def test_whatever_is_wrong_with_a_request_has_a_code_and_words(
+    cluster: Cluster, method: str, path: str, body: str | None, status: int, code: str, told: str
+) -> None:
+    headers = cluster.served.controller.trust.headers() | {"content-type": "application/json"}
+    answer = httpx.request(method, f"{cluster.url}/api/v1{path}", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert told in answer.json()["message"]
+    assert f"{method} /api/v1{path}" in answer.json()["message"]
+    assert ("allow" in answer.headers) is (status == 405)
 
 
 def test_a_program_older_than_the_metadata_does_not_start(tmp_path: Path) -> None:

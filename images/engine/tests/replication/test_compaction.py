@@ -5,23 +5,27 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import Connection
 
-from qserv.catalog.errors import DuplicateKey, QservError
+from qserv.catalog.errors import DuplicateKey, QservError, WorkerFailed
 from qserv.catalog.flight import WorkerClient
-from qserv.catalog.messages import Compact, Merge, Prepared
+from qserv.catalog.messages import Compact, Fetch, Merge, Prepared
 from qserv.catalog.metadata import compactions, tables, units
 from qserv.catalog.metadata.people import QueryRecord
 from qserv.catalog.metadata.units import FileRow
-from qserv.catalog.model import FileKind
+from qserv.catalog.model import FileKind, UnitKind
 from qserv.catalog.resources import SettingsWish
 from qserv.ingest.load import Load
 from qserv.replication import views
 from qserv.replication.compacting import MERGED_BYTES, SMALL_BYTES, choose
+from qserv.worker.compact import Compactor
+from qserv.worker.transfer import Copier
 from replication.smallcluster import Cluster, wait_for
 from replication.test_ingest import rows_of, spec, stars
 
@@ -169,6 +173,61 @@ def test_a_damaged_file_does_not_become_part_of_a_new_one(cluster: Cluster, many
 
 def file(number: int, size: int) -> FileRow:
     return FileRow(number, 1, 1, FileKind.MAIN, f"d/t/1/main-{number}-{number:08x}.parquet", "", 1, size, 1)
+
+
+def test_a_worker_that_is_given_a_chunk_anew_meanwhile_has_all_of_its_files(
+    cluster: Cluster, many: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one whose disk was replaced: it has the old files by then, and not the new one that it had fetched."""
+    controller = cluster.served.controller
+    fetch = Copier.fetch
+    missing: list[Path] = []
+
+    def give_anew(copier: Copier, wish: Fetch) -> None:
+        fetch(copier, wish)
+        if missing:
+            return
+        path = wish.files[0][0]
+        missing.append(copier._store.root / path)
+        (row,) = (row for row in controller.registry.rows().values() if row.name == copier._store.root.name)
+
+        def anew(connection: Connection) -> None:
+            table = tables.table(connection, many, "Star")
+            number = path.split("/")[2]
+            kind = UnitKind.INDEX if number.startswith("index") else UnitKind.CHUNK
+            at = int(number.removeprefix("index-"))
+            unit = units.find(connection, kind, table.unit[1], [at])[at].id
+            units.remove_replicas(connection, row.id, [unit], collect=False)
+            units.add_replica(connection, unit, row.id)
+
+        controller.leader.write(anew)
+        missing[0].unlink()
+
+    monkeypatch.setattr(Copier, "fetch", give_anew)
+    compacted(cluster, many)
+    (lacking,) = missing
+    committed = {file.path for file in files_of(cluster, many)}
+    assert lacking.exists() or str(lacking.relative_to(cluster.folder / lacking.parents[3].name)) not in committed
+
+
+def test_what_fails_again_and_again_is_not_tried_all_the_time(
+    cluster: Cluster, many: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise WorkerFailed("it cannot be done")
+
+    def begun() -> list[int]:
+        return [one.id for one in cluster.client.transactions(many) if "compaction" in one.context]
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Compactor, "compact", fail)
+        cluster.client.set_settings(SettingsWish(compact_files=2))
+        wait_for(begun)
+        for _ in range(20):
+            with suppress(WorkerFailed):
+                cluster.served.controller.compacting.step()
+        assert len(begun()) < 5
+    wait_for(lambda: most(cluster, many) == 1)
 
 
 def test_a_large_file_is_not_written_anew_for_a_few_small_ones() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,13 +19,17 @@ from qserv.catalog.errors import (
     SpecError,
     TransactionClosed,
     Unauthenticated,
+    Unavailable,
     UnknownDatabase,
 )
+from qserv.catalog.metadata import ingests
 from qserv.catalog.model import WorkerState
 from qserv.catalog.resources import AccountWish, ContributionWish
 from qserv.catalog.rest import Controller as Client
 from qserv.catalog.spec import LoadSpec, TableSpec
 from qserv.ingest.load import Load
+from qserv.worker.prepare import Preparer
+from qserv.worker.transfer import Copier
 from replication.smallcluster import Cluster, wait_for
 
 STAR = [{"name": "id", "type": "BIGINT"}, {"name": "ra", "type": "DOUBLE"}, {"name": "decl", "type": "DOUBLE"}]
@@ -130,6 +138,65 @@ def test_a_worker_that_restarts_before_the_commit_costs_no_row(cluster: Cluster,
     cluster.client.end_transaction(transaction, "committed")
     assert cluster.ended(transaction).state == "committed"
     assert rows_of(cluster, "restarted") == 200
+
+
+def test_a_disk_that_is_lost_with_written_rows_costs_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker has written its files of a transaction that commits, and is gone before others have copies of them."""
+    cluster = Cluster(tmp_path)
+    try:
+        for number in range(3):
+            cluster.start_worker(f"worker-{number}")
+        metadata = cluster.served.controller.metadata
+        transaction = open_transaction(cluster, "wiped", stars(tmp_path, "a.csv", range(200)))
+        wait_for(lambda: done(cluster, transaction))
+        with monkeypatch.context() as cut_off:
+            cut_off.setattr(Copier, "fetch", _refuse)
+            cluster.client.end_transaction(transaction, "committed")
+            wait_for(lambda: len(metadata.read(partial(ingests.prepared_workers, transaction=transaction))) == 3)
+            cluster.stop_worker("worker-1")
+            shutil.rmtree(tmp_path / "worker-1")
+            cluster.start_worker("worker-1")
+            wait_for(lambda: cluster.client.contributions(transaction)[0].attempt > 1)
+        assert cluster.ended(transaction).state == "committed"
+        assert rows_of(cluster, "wiped") == 200
+        wait_for(lambda: cluster.client.status().chunks.under_replicated == 0)
+    finally:
+        cluster.close()
+
+
+def test_a_worker_ends_while_it_writes_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(tmp_path)
+    begun, go_on = threading.Event(), threading.Event()
+    bundle = Preparer._bundle
+
+    def slowly(*given: Any) -> Any:
+        begun.set()
+        go_on.wait(60.0)
+        return bundle(*given)
+
+    try:
+        cluster.start_worker("worker-0")
+        transaction = open_transaction(cluster, "ended", stars(tmp_path, "a.csv", range(900)))
+        wait_for(lambda: done(cluster, transaction))
+        with monkeypatch.context() as slow:
+            slow.setattr(Preparer, "_bundle", slowly)
+            cluster.client.end_transaction(transaction, "committed")
+            assert begun.wait(60.0)
+            stopping = threading.Thread(target=cluster.stop_worker, args=("worker-0",), daemon=True)
+            stopping.start()
+            wait_for(lambda: cluster.client.workers()[0].last_seen_seconds > 0.5)
+            go_on.set()
+            stopping.join(60.0)
+            assert not stopping.is_alive()
+        cluster.start_worker("worker-0")
+        assert cluster.ended(transaction).state == "committed"
+        assert rows_of(cluster, "ended") == 900
+    finally:
+        cluster.close()
+
+
+def _refuse(*_: object) -> None:
+    raise Unavailable("cut off")
 
 
 def test_a_controller_that_restarts_goes_on(cluster: Cluster, tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from qserv.catalog.errors import Conflict, NotFound
 from qserv.catalog.metadata import scrubs
+from qserv.catalog.model import WorkerState
 from qserv.catalog.resources import ScrubView, SettingsWish
 from qserv.ingest.load import Load
+from qserv.replication import scrubbing
 from qserv.storage.files import sum_of
 from replication.smallcluster import Cluster, wait_for
 from replication.test_ingest import spec, stars
@@ -90,6 +92,22 @@ def test_a_report_is_looked_at_without_a_scrub(loaded: Cluster) -> None:
     wait_for(lambda: loaded.served.controller.metadata.read(scrubs.reports) == [])
     with pytest.raises(NotFound):
         loaded.client.report_damage("worker-9", [path])
+
+
+def test_reports_of_a_worker_that_is_away_do_not_hold_up_others(
+    loaded: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scrubbing, "_REPORTS", 1)
+    victim, other = (stored(loaded, name, "[0-9]*/main*")[0] for name in ("worker-2", "worker-1"))
+    loaded.stop_worker("worker-1")
+    wait_for(lambda: loaded.client.workers()[1].state is WorkerState.SUSPECT)
+    loaded.client.report_damage("worker-1", [str(other.relative_to(loaded.folder / "worker-1"))])
+    flip(victim)
+    loaded.client.report_damage("worker-2", [str(victim.relative_to(loaded.folder / "worker-2"))])
+    wait_for(lambda: whole(victim))
+    loaded.start_worker("worker-1")
+    wait_for(lambda: loaded.served.controller.metadata.read(scrubs.reports) == [])
+    wait_for(lambda: safe(loaded))
 
 
 def test_a_last_copy_that_is_damaged_is_lost_until_it_is_whole_again(loaded: Cluster) -> None:

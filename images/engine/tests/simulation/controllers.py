@@ -127,12 +127,12 @@ class Controller(Keeper):
         self.guard()
         unit = world.metadata.units[compaction.unit]
         unwanted = {compaction.number}
-        if compaction.holders.issuperset(unit.holders) and compaction.old <= unit.files:
+        if unit.replicas <= compaction.held and compaction.old <= unit.files:
             unit.files = unit.files - compaction.old | {compaction.number}
             world.merged[compaction.number] = compaction.old
             world.metadata.version += 1
             unwanted = set(compaction.old)
-        world.metadata.garbage |= {(one, unit.id, file) for one in compaction.holders for file in unwanted}
+        world.metadata.garbage |= {(one, unit.id, file) for one, _ in compaction.held for file in unwanted}
         world.open.discard(compaction.number)
         self.compaction = None
 
@@ -155,7 +155,7 @@ class Controller(Keeper):
         world.open.add(number)
         writer.files.setdefault(unit.id, set()).add(number)
         left = [one for one in unit.holders if one != writer.id]
-        self.compaction = Compaction(unit.id, old, number, writer.id, left, frozenset(unit.holders))
+        self.compaction = Compaction(unit.id, old, number, writer.id, left, frozenset(unit.replicas))
 
     def drop_compaction(self, compaction: Compaction) -> None:
         """Its file is void: all workers remove it, those that are away when they are back."""

@@ -48,7 +48,7 @@ class Compaction:
     number: int
     writer: int
     left: list[int]
-    holders: frozenset[int]
+    held: frozenset[tuple[int, int]]
 
 
 class Keeper:
@@ -90,7 +90,7 @@ class Keeper:
         if data.holder != self.holder and world.wall < data.expires <= world.wall + LEASE + CLOCK_JUMP:
             self.epoch = None
             return
-        if data.holder != self.holder:
+        if data.holder != self.holder or world.wall >= data.expires:
             data.holder, data.epoch = self.holder, data.epoch + 1
         data.expires = world.wall + LEASE
         if self.epoch != data.epoch:

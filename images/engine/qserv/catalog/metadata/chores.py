@@ -48,7 +48,10 @@ CLOCK_JUMP = 60.0
 
 
 def take_lease(connection: Connection, holder: str, address: str, now: float, seconds: float) -> Lease | None:
-    """Take or prolong the lease: None while another holds it."""
+    """Take or prolong the lease: None while another holds it.
+
+    Whoever let it run out takes it anew, with a new epoch: nobody was heard meanwhile.
+    """
     mine = schema.lease.c.name == _CONTROLLER
     row = connection.execute(select(schema.lease).where(mine).with_for_update()).first()
     expires = now + seconds
@@ -59,7 +62,7 @@ def take_lease(connection: Connection, holder: str, address: str, now: float, se
         return Lease(holder, address, 1, expires)
     if row.holder != holder and now < row.expires <= now + seconds + CLOCK_JUMP:
         return None
-    epoch = row.epoch if row.holder == holder else row.epoch + 1
+    epoch = row.epoch if row.holder == holder and now < row.expires else row.epoch + 1
     connection.execute(
         update(schema.lease).where(mine).values(holder=holder, address=address, epoch=epoch, expires=expires)
     )

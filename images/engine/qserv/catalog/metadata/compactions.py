@@ -22,12 +22,15 @@ from qserv.catalog.model import FileKind
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """A unit's ``old`` files, and the ``new`` one with the same rows, which the workers ``holders`` have."""
+    """A unit's ``old`` files, and the ``new`` one with the same rows, which all replicas ``held`` have.
+
+    ``held`` is as :func:`qserv.catalog.metadata.units.replicas` tells it.
+    """
 
     unit: int
     old: tuple[FileRow, ...]
     new: StagedUnit
-    holders: frozenset[int]
+    held: frozenset[tuple[int, int]]
 
 
 def crowded(connection: Connection, least: int, limit: int, *, index: bool) -> list[int]:
@@ -54,24 +57,24 @@ def begin(connection: Connection, database_id: int, table: str) -> IngestRow:
 def swap(connection: Connection, transaction: int, worker: int, merged: Sequence[Merged]) -> list[Merged]:
     """Let the new files take the place of the old ones, all at once; answers those that did.
 
-    A unit is left as it is where an old file is gone meanwhile, or a worker holds it now that lacks the new file. All
+    A unit is left as it is where an old file is gone meanwhile, or a worker was given it that lacks the new file. All
     other files, old or new, are collected once no query reads them.
     """
     ingests.set_state(connection, transaction, "committed", among=("compacting",))
     version = bump(connection)
     there = {file.id for file in units.files_of(connection, [one.unit for one in merged])}
-    held = units.by_id(connection, [one.unit for one in merged])
+    held = units.replicas(connection, [one.unit for one in merged])
     done = []
     for one in merged:
-        unit = held.get(one.unit)
-        if unit is not None and one.holders.issuperset(unit.workers) and there.issuperset(old.id for old in one.old):
+        now = held.get(one.unit)
+        if now is not None and now <= one.held and there.issuperset(old.id for old in one.old):
             _replace(connection, transaction, worker, one, version)
             done.append(one)
             unwanted = [old.path for old in one.old]
             _forget_unit(connection, one.unit, unwanted)
         else:
             unwanted = [one.new.path]
-        for holder in sorted(one.holders):
+        for holder in sorted({worker, *(holder for holder, _ in one.held)}):
             collect_later(connection, holder, unwanted, version, None)
     return done
 

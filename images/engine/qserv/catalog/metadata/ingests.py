@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,11 +179,20 @@ def assign(connection: Connection, contribution: int, worker: int, boots: Mappin
 
 
 def requeue(connection: Connection, contribution: int, attempt: int, reason: Failure) -> None:
-    """What ``attempt`` staged is void: run the contribution anew."""
+    """What ``attempt`` staged is void: run the contribution anew.
+
+    So are the files that were prepared of its transaction: some lack its rows, or have them from that attempt.
+    """
     c = schema.contribution.c
+    mine = (c.id == contribution) & (c.attempt == attempt) & c.state.in_(("running", "done"))
+    transaction = connection.execute(select(c.transaction_id).where(mine)).scalar()
+    if transaction is None or (state := lock(connection, transaction).state) not in ("started", "committing"):
+        return
+    if state == "committing":
+        void_prepared(connection, transaction)
     connection.execute(
         update(schema.contribution)
-        .where(c.id == contribution, c.attempt == attempt, c.state.in_(("running", "done")))
+        .where(mine)
         .values(
             state="queued",
             attempt=attempt + 1,
@@ -246,6 +255,13 @@ def cancel(connection: Connection, transaction: int, name: str) -> ContributionR
         .values(state="cancelled", rows=0, bytes=0, dropped=0, changed=time.time())
     )
     return contribution_in(connection, transaction, name)
+
+
+def still_done(connection: Connection, transaction: int, attempts: Iterable[tuple[int, int]]) -> bool:
+    """Whether these attempts of contributions (id, attempt) count; they do until the database's transaction ends."""
+    lock(connection, transaction)
+    rows = contributions(connection, transaction)
+    return {(row.id, row.attempt) for row in rows if row.state == "done"}.issuperset(attempts)
 
 
 def prepared_workers(connection: Connection, transaction: int) -> set[int]:

@@ -7,7 +7,7 @@ on one worker; it stays until a controller has looked at the file.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -150,7 +150,7 @@ def report(connection: Connection, worker: int, paths: Iterable[str]) -> None:
     """Note files that could not be read on a worker; what is noted already, or of a worker that is gone, is not."""
     if connection.execute(select(schema.worker.c.id).where(schema.worker.c.id == worker)).first() is None:
         return
-    known = {row.path for row in reports(connection) if row.worker == worker}
+    known = {row.path for row in reports(connection, [worker])}
     new = sorted({path for path in paths if len(path) <= _LONGEST_PATH} - known)
     if new:
         now = time.time()
@@ -158,9 +158,13 @@ def report(connection: Connection, worker: int, paths: Iterable[str]) -> None:
         connection.execute(insert(schema.damage_report), rows)
 
 
-def reports(connection: Connection, limit: int | None = None) -> list[ReportRow]:
+def reports(
+    connection: Connection, workers: Collection[int] | None = None, limit: int | None = None
+) -> list[ReportRow]:
+    """Reports in the order in which they came; of some workers, or of all."""
     d = schema.damage_report.c
     query = select(d.id, d.worker_id, d.path).order_by(d.id)
+    query = query.where(d.worker_id.in_(sorted(workers))) if workers is not None else query
     return [ReportRow(*row) for row in connection.execute(query.limit(limit) if limit is not None else query)]
 
 

@@ -195,8 +195,10 @@ def drop_database(connection: Connection, name: str) -> None:
         raise Conflict(f"tables of other databases ({len(foreign)}) are placed by tables of {name}: drop them first")
     t = schema.ingest.c
     open_states = ("started", "committing", "aborting")
-    if connection.execute(select(t.id).where(t.database_id == there.id, t.state.in_(open_states))).first():
-        raise Conflict(f"a transaction is open in {name}: commit or abort it first")
+    query = select(t.id, t.state).where(t.database_id == there.id, t.state.in_(open_states)).order_by(t.id)
+    open_ = connection.execute(query).first()
+    if open_ is not None:
+        raise Conflict(f"transaction {open_.id} is open in {name} ({open_.state}): commit or abort it first")
     version = bump(connection)
     for row in own:
         _drop(connection, row, version)
