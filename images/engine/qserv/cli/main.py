@@ -328,6 +328,7 @@ def _settings(kind: type[BaseSettings], name: str, arguments: list[str]) -> Any:
     from pydantic_settings import CliSettingsSource
 
     from qserv.catalog.errors import SpecError
+    from qserv.catalog.invalid import words
 
     try:
         flags: CliSettingsSource[Any] = CliSettingsSource(
@@ -336,9 +337,7 @@ def _settings(kind: type[BaseSettings], name: str, arguments: list[str]) -> Any:
         return kind(_cli_settings_source=flags)
     except ValidationError as error:
         prefix = kind.model_config.get("env_prefix", "")
-        wrong = "; ".join(
-            f"{prefix}{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
-        )
+        wrong = words(error, lambda place: f"{prefix}{'_'.join(map(str, place)).upper()}")
         raise SpecError(f"settings of qserv {name}: {wrong}") from error
 
 

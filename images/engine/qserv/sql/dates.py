@@ -343,8 +343,10 @@ def _str_to_date(translator: Translator, node: exp.StrToDate) -> Value:
 
 @handles(exp.Extract)
 def _extract(translator: Translator, node: exp.Extract) -> Value:
-    unit = _unit(node.name)
     value = translator.value(node.expression)
+    if node.name.upper() == "YEAR_MONTH":
+        return Value(f"(year({as_date(value)}) * 100 + month({as_date(value)}))", INT)
+    unit = _unit(node.name)
     if unit in ("HOUR", "MINUTE", "SECOND", "MICROSECOND"):
         source = value.sql if value.kind is Kind.TIME else _moment(value)
         return Value(f"({unit.lower()}({source}) % 1000000)", INT)

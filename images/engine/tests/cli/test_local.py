@@ -228,4 +228,4 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_missing_settings_are_named() -> None:
-    assert "QSERV_WORKER_DATA_DIR" in run("worker", "--name", "w", code=1)
+    assert "QSERV_WORKER_DATA_DIR: is needed" in run("worker", "--name", "w", code=1)
