@@ -23,10 +23,10 @@ def version() -> str:
     )
 
 
-async def install_operator(kubeconfig: Path, chart: Path) -> None:
-    """Install or upgrade the operator's release with a chart, a folder or a packed one."""
+async def install_operator(kubeconfig: Path, chart: Path, **more: object) -> None:
+    """Install or upgrade the operator's release with a chart, a folder or a packed one; ``more``: values of it."""
     helm = Client(kubeconfig=str(kubeconfig))
-    values = {"image": {"repository": "localhost/qserv/operator", "tag": version()}}
+    values = {"image": {"repository": "localhost/qserv/operator", "tag": version()}} | more
     found = await helm.get_chart(str(chart))
     await helm.install_or_upgrade_release(
         RELEASE, found, values, namespace=SYSTEM, create_namespace=True, wait=True, timeout="180s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +74,11 @@ class Cluster:
             event["reason"] for event in self.kubectl.find("events") if event["involvedObject"]["name"] == self.name
         ]
 
+    def story(self, kind: str, name: str) -> list[str]:
+        """What ``kubectl describe`` of a resource tells at its end: type and reason of each event, in their order."""
+        events = self.kubectl("describe", kind, name).rpartition("\nEvents:")[2]
+        return re.findall(r"^  (Normal +\w+|Warning +\w+)", events, re.MULTILINE)
+
     # -- catalogs
 
     def catalog(self, name: str) -> Object:
@@ -116,21 +122,20 @@ class Cluster:
 
     # -- SQL
 
+    def secret(self, name: str, key: str) -> str:
+        return base64.b64decode(self.kubectl.get("secret", name)["data"][key]).decode()
+
     def password(self, user: str = "qserv") -> str:
-        secret = self.kubectl.get("secret", f"{self.name}-user-{user}")
-        return base64.b64decode(secret["data"]["password"]).decode()
+        return self.secret(f"{self.name}-user-{user}", "password")
 
     @contextmanager
-    def connection(self, user: str = "qserv") -> Iterator[pymysql.Connection[Any]]:
-        """A MySQL connection through the cluster's Service."""
+    def connection(self, user: str = "qserv", **options: Any) -> Iterator[pymysql.Connection[Any]]:
+        """A MySQL connection through the cluster's Service; ``options``: others of pymysql."""
         with self.kubectl.forwarded(f"service/{self.name}", 4040) as port:
             connection = pymysql.connect(
                 host="127.0.0.1",
                 port=port,
-                user=user,
-                password=self.password(user),
-                connect_timeout=10,
-                read_timeout=120,
+                **{"user": user, "password": self.password(user), "connect_timeout": 10, "read_timeout": 120} | options,
             )
             try:
                 yield connection

@@ -31,6 +31,13 @@ def test_fields_are_explained(sky: Cluster) -> None:
     assert "Copies of each chunk" in told
 
 
+def test_describe_tells_the_story(sky: Cluster) -> None:
+    told = [line.split()[1] for line in sky.story("qservcatalog", "gaia")]
+    assert told[0] == "Loading"
+    assert set(told) == {"Loading", "Committing", "Published"}
+    assert {"Creating", "Serving", "Stable"} <= {line.split()[1] for line in sky.story("qservcluster", "sky")}
+
+
 def test_a_user_resource_is_an_account_with_its_grants(sky: Cluster) -> None:
     sky.kubectl.apply_file(EXAMPLES / "user.yaml")
     sky.kubectl("wait", "--for=condition=Available", "qservuser/reader", "--timeout=60s")
@@ -52,8 +59,24 @@ def test_a_job_prepares_what_is_loaded(sky: Cluster, stars_url: str) -> None:
     sky.kubectl.apply(catalog)
     wait_for("the failure is told", lambda: sky.catalog("nothing").get("state") == "Failed")
     assert "kubectl logs job/nothing-" in sky.catalog("nothing")["errors"][0]
+    wait_for("it is news", lambda: "PrepareFailed" in " ".join(sky.story("qservcatalog", "nothing")))
+    assert sky.story("qservcatalog", "nothing")[-1].split() == ["Warning", "PrepareFailed"]
     sky.kubectl("delete", "qservcatalog", "north", "nothing")
     wait_for("their databases are dropped", lambda: sky.ask("SHOW DATABASES") == [("gaia",), ("information_schema",)])
+
+
+def test_a_catalog_deleted_in_mid_load_leaves_nothing(sky: Cluster, stars_url: str) -> None:
+    catalog = gaia_catalog(stars_url, "half")
+    catalog["spec"]["deletionPolicy"] = "Delete"
+    catalog["spec"]["tables"][0]["source"]["urls"] = [f"{stars_url}?part={number}" for number in range(30)]
+    sky.kubectl.apply(catalog)
+    seen = wait_for("rows are read", lambda: (now := sky.catalog("half")).get("progress", {}).get("rows") and now)
+    assert seen["state"] == "Loading"
+    sky.kubectl("delete", "qservcatalog", "half")
+    wait_for("its database is dropped", lambda: sky.ask("SHOW DATABASES") == [("gaia",), ("information_schema",)])
+    assert "LoadAborted" in sky.events()
+    look = ("--", "find", "/data", "-path", "*half*")
+    wait_for("no file is left", lambda: not any(sky.kubectl("exec", pod, *look) for pod in sky.uids("worker")))
 
 
 def test_the_pods_run_restricted(sky: Cluster) -> None:

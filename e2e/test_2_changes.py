@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import pymysql
 import pytest
 from kubectl import Kubectl, wait_for
+from product import RELEASE, SYSTEM
 from stars import truths
 from survey import Cluster, queries_go_on
 
@@ -70,8 +74,32 @@ def test_czars_answer_while_one_is_deleted(calm: Cluster) -> None:
     wait_for("one czar", lambda: len(calm.pods("czar")) == 1)
 
 
+def test_a_password_and_the_cluster_s_secret_are_rotated_under_queries(calm: Cluster) -> None:
+    pods = {name: uid for part in ("replication", "worker", "czar") for name, uid in calm.uids(part).items()}
+    former, old = calm.password(), calm.secret("sky-secret", "secret").strip()
+
+    def everywhere(text: str) -> bool:
+        read = ("--", "cat", "/run/qserv/secret/secret")
+        return all(calm.kubectl("exec", pod, *read).strip() == text for pod in pods)
+
+    with queries_go_on(calm):
+        calm.kubectl.patch("secret", "sky-user-qserv", {"stringData": {"password": "open sesame"}})
+        assert wait_for("the new password is taken", lambda: calm.try_ask(COUNT), 60) == truths()[COUNT]
+        with pytest.raises(pymysql.OperationalError, match="Access denied"), calm.connection(password=former):
+            pass
+        for number, text in enumerate((f"{old}\nnew", f"new\n{old}", "new")):
+            calm.kubectl.patch("secret", "sky-secret", {"stringData": {"secret": text}})
+            # a kubelet looks after a pod's Secrets at once when the pod is changed, else within two minutes
+            calm.kubectl("annotate", "pods", *pods, f"rotation={number}", "--overwrite")
+            wait_for("all pods have it", partial(everywhere, text))
+    assert calm.ask(COUNT) == truths()[COUNT]
+    calm.spec(replication={"bandwidth": "140Mi"})
+    calm.wait_calm()
+    assert {name: uid for part in ("replication", "worker", "czar") for name, uid in calm.uids(part).items()} == pods
+
+
 def test_a_right_that_the_operator_lacks_is_named(calm: Cluster, operator: Kubectl) -> None:
-    role = operator.find("clusterroles", "app.kubernetes.io/name=qserv-operator")[0]
+    role = operator.get("clusterrole", f"{SYSTEM}-{RELEASE}")
     fewer = [rule | {"verbs": ["list"]} if "services" in rule["resources"] else rule for rule in role["rules"]]
     operator.patch("clusterrole", role["metadata"]["name"], {"rules": fewer})
     try:

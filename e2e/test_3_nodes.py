@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from clusters import Kubernetes
-from kubectl import wait_for
+from kubectl import KubectlError, wait_for
 from stars import truths
 from survey import Cluster, queries_go_on
 
@@ -88,6 +88,31 @@ def test_a_node_under_maintenance_is_evacuated(calm: Cluster, spare_node: None) 
             calm.kubectl("uncordon", node)
             calm.spec(maintenance={"nodes": [], "evacuate": False})
         wait_for("it holds chunks again", lambda: calm.chunks()[pod] > 0, 300)
+
+
+def test_a_drain_waits_for_copies_of_what_is_nowhere_else(calm: Cluster) -> None:
+    pod, node = spare_worker(calm)
+    before = calm.uids("worker")
+    chosen = f"--pod-selector=app.kubernetes.io/instance={calm.name},app.kubernetes.io/component=worker"
+    drain = ("drain", node, chosen, "--delete-emptydir-data")
+
+    def evictable() -> int:
+        return int(calm.kubectl.get("pdb", f"{calm.name}-worker")["spec"]["maxUnavailable"])
+
+    with queries_go_on(calm):
+        calm.spec(replication={"factor": 1})
+        wait_for("a chunk has one copy", lambda: evictable() == 0)
+        try:
+            with pytest.raises(KubectlError, match="disruption budget"):
+                calm.kubectl(*drain, "--timeout=12s")
+            assert calm.uids("worker") == before
+            calm.spec(replication={"factor": 2})
+            calm.kubectl(*drain, "--timeout=170s")
+            wait_for("its pod waits for the node", lambda: calm.uids("worker").get(pod) not in (None, before[pod]))
+            assert calm.resource()["status"]["chunks"]["lost"] == 0
+        finally:
+            calm.kubectl("uncordon", node)
+        wait_for("its worker is back on its disk", lambda: calm.node_of(pod) == node)
 
 
 def test_an_engine_that_does_not_answer_is_left_alone(calm: Cluster, nodes: Nodes) -> None:

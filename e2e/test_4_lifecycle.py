@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pymysql
 import pytest
 import yaml
+from certificates import certificate
 from kubectl import Kubectl, KubectlError, Object, wait_for
 from product import gaia_catalog, make_cluster
 from stars import truths
@@ -21,9 +23,16 @@ BALLAST = "head -c 1000000000 /dev/zero > /data/ballast 2> /dev/null; stat -c %s
 
 @pytest.fixture(scope="module")
 def other(sky: Cluster, operator: Kubectl, small_disks: str) -> Iterator[Cluster]:
-    """A cluster of the same name in another namespace, with two workers on small disks; it is deleted at the end."""
+    """A cluster of the same name in another namespace, with two workers on small disks, and TLS on every port.
+
+    It is deleted at the end.
+    """
     storage = {"storageClass": small_disks, "size": "100Mi"}
-    other = make_cluster(operator, "other", worker={"replicas": 2, "storage": storage})
+    other = make_cluster(
+        operator, "other", worker={"replicas": 2, "storage": storage}, tls={"secretName": "certificate"}
+    )
+    other.wait_condition("Degraded", "True", "SecretMissing")
+    other.kubectl.apply(certificate("certificate", other.name, "other"))
     other.wait_condition("Available", "True")
     yield other
     other.kubectl("delete", "qservcluster", other.name, "--ignore-not-found", "--wait=true")
@@ -33,6 +42,23 @@ def other(sky: Cluster, operator: Kubectl, small_disks: str) -> Iterator[Cluster
 def test_a_second_cluster_of_the_same_name_keeps_to_its_namespace(other: Cluster, calm: Cluster) -> None:
     assert other.ask("SHOW DATABASES") == [("information_schema",)]
     assert other.password() != calm.password()
+
+
+def test_clients_and_processes_speak_tls(other: Cluster, tmp_path: Path) -> None:
+    authority = tmp_path / "ca.crt"
+    authority.write_text(other.secret("certificate", "ca.crt"))
+    trusted = {"ssl_ca": str(authority), "ssl_verify_cert": True}
+    with other.connection(**trusted) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW DATABASES")
+        assert cursor.fetchall() == (("information_schema",),)
+    stranger = tmp_path / "stranger.crt"
+    stranger.write_text(certificate("", other.name, "other")["stringData"]["ca.crt"])
+    with pytest.raises(pymysql.OperationalError, match="certificate verify failed"):
+        other.connection(**trusted | {"ssl_ca": str(stranger)}).__enter__()
+    pod = f"{other.name}-replication-0"
+    with pytest.raises(KubectlError):
+        other.kubectl.metrics(pod, 25081)
+    assert "qserv_" in other.kubectl.metrics(f"https:{pod}", 25081)
 
 
 def test_a_volume_that_fills_up_loses_nothing_and_takes_rows_again(other: Cluster, stars_url: str) -> None:

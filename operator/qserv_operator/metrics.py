@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from qserv_operator.actions import Outcome
 from qserv_operator.models.base import Condition
+from qserv_operator.models.catalog import CatalogStatus
 from qserv_operator.models.status import ClusterStatus
 from qserv_operator.reasons import Reason
 from qserv_operator.snapshot import Snapshot
@@ -63,6 +64,12 @@ class Metrics:
         self._workers = Gauge(
             "qserv_cluster_workers", "Workers by kind: wanted, ready, lost", (*_CLUSTER, "kind"), registry=self.registry
         )
+        self._catalogs = Gauge(
+            "qserv_catalog_state",
+            "1 for the state that a QservCatalog has now, with its reason",
+            (*_CLUSTER, "catalog", "state", "reason"),
+            registry=self.registry,
+        )
         self._conditions = Gauge(
             "qserv_cluster_condition",
             "1 for the reason that a condition has now, by its status",
@@ -105,6 +112,12 @@ class Metrics:
         self._workers.labels(*where, "lost").set(sum(bool(row.cause) for row in status.workers))
         self.conditions(*where, status.conditions)
 
+    def catalogs(self, namespace: str, cluster: str, catalogs: Sequence[tuple[str, CatalogStatus]]) -> None:
+        """Shows the states of a cluster's catalogs as gauges; of those that are gone nothing is left."""
+        self._catalogs.remove_by_labels({"namespace": namespace, "cluster": cluster})
+        for name, status in catalogs:
+            self._catalogs.labels(namespace, cluster, name, status.state, status.conditions[0].reason).set(1)
+
     def conditions(self, namespace: str, cluster: str, conditions: Sequence[Condition]) -> None:
         """Shows a cluster's conditions as gauges."""
         self._conditions.remove_by_labels({"namespace": namespace, "cluster": cluster})
@@ -114,5 +127,6 @@ class Metrics:
     def gone(self, namespace: str, cluster: str) -> None:
         """Removes what spoke of a cluster that is gone."""
         labels = {"namespace": namespace, "cluster": cluster}
-        for metric in (self._rounds, self._seconds, self._last, self._chunks, self._workers, self._conditions):
+        shown = (self._chunks, self._workers, self._catalogs, self._conditions)
+        for metric in (self._rounds, self._seconds, self._last, *shown):
             metric.remove_by_labels(labels)

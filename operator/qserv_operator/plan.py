@@ -7,10 +7,11 @@ of its own in :mod:`qserv_operator.tasks`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qserv_operator.actions import ChangeSettings, Plan, Step
 from qserv_operator.builders.cluster import Choices, build
+from qserv_operator.builders.services import disruption_budget
 from qserv_operator.builders.workloads import replicas, templates
 from qserv_operator.models.base import Condition, quantity
 from qserv_operator.models.status import ClusterStatus
@@ -65,7 +66,10 @@ def plan(snapshot: Snapshot, now: float) -> Plan:
     findings = [finding for task in tasks for finding in task.findings]
     findings = [*_creating(snapshot, found), *engine_findings(snapshot), *findings, *pod_findings(snapshot, now)]
     if snapshot.spec.suspend:
-        findings = [progress(Reason.SUSPENDED, "spec.suspend is set: nothing is changed"), *findings]
+        findings = [
+            progress(Reason.SUSPENDED, "spec.suspend is set: nothing is changed but the workers' disruption budget"),
+            *findings,
+        ]
     carried = _carried(snapshot, found, catalogs)
     if not snapshot.spec.suspend:
         carried = carried.model_copy(update={"rollout": remembered})
@@ -79,7 +83,14 @@ def plan(snapshot: Snapshot, now: float) -> Plan:
         users=user_statuses(snapshot, now),
         catalogs=catalog_statuses(catalogs, now),
     )
-    return made if snapshot.spec.suspend else _with_actions(snapshot, made, found, tasks)
+    return _guarded(snapshot, made) if snapshot.spec.suspend else _with_actions(snapshot, made, found, tasks)
+
+
+def _guarded(snapshot: Snapshot, made: Plan) -> Plan:
+    """Of a suspended cluster only the workers' disruption budget goes on to follow the chunks: it holds others back."""
+    if Component.WORKER not in snapshot.sets:
+        return made
+    return replace(made, apply=(disruption_budget(snapshot.identity, Component.WORKER, _disruptions(snapshot)),))
 
 
 def _with_actions(snapshot: Snapshot, made: Plan, found: list[Stage], tasks: tuple[Task, ...]) -> Plan:
@@ -105,14 +116,20 @@ def _stages(snapshot: Snapshot) -> list[Stage]:
 
 
 def _choices(snapshot: Snapshot, found: list[Stage]) -> Choices:
-    engine = snapshot.engine
-    alone = engine is None or engine.chunks.at_risk or any(item.at_risk for item in engine.workers.values())
-    free = not alone and not snapshot.spec.maintenance.evacuate
     return Choices(
         templates={stage.component: stage.target for stage in found},
         workers=worker_replicas(snapshot),
-        disruptions=1 if free else 0,
+        disruptions=_disruptions(snapshot),
     )
+
+
+def _disruptions(snapshot: Snapshot) -> int:
+    """How many workers others may evict at once: none while the engine is silent or a chunk has one copy or none."""
+    engine = snapshot.engine
+    if engine is None or snapshot.spec.maintenance.evacuate:
+        return 0
+    needed = engine.chunks.at_risk or engine.chunks.lost or any(item.at_risk for item in engine.workers.values())
+    return 0 if needed else 1
 
 
 def change_settings(snapshot: Snapshot) -> Task:

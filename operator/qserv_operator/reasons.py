@@ -27,7 +27,10 @@ class Reason(StrEnum):
         "No replication controller answers; no worker is stopped until one does. Look at its pods and the metadata's.",
     )
     STABLE = "Stable", "All is as the resource wants it."
-    SUSPENDED = "Suspended", "spec.suspend is set: the operator changes nothing and only reports."
+    SUSPENDED = (
+        "Suspended",
+        "spec.suspend is set: the operator changes nothing but the workers' disruption budget, and reports.",
+    )
     CREATING = "Creating", "Pods are being made for the first time."
     ROLLING_OUT = "RollingOut", "Pods are restarted with a new template, a few at a time."
     UPGRADING = (
@@ -39,6 +42,11 @@ class Reason(StrEnum):
         "WaitingForSafety",
         "The next worker cannot be stopped without losing a chunk. It goes on when copies are made; with "
         "spec.replication.factor 1 it never does: raise the factor to 2 for the time.",
+    )
+    VERSIONS_APART = (
+        "VersionsApart",
+        "The new controllers hear no worker of the former image: the versions are too far apart. Put the former image "
+        "back and upgrade through the one between; or delete the workers' pods, which come back with the new one.",
     )
     MAINTENANCE = "Maintenance", "Nodes are under maintenance: no rollout and no replacement meanwhile."
     SCALING_OUT = "ScalingOut", "New workers are coming."

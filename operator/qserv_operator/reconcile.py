@@ -86,6 +86,7 @@ class Reconciler:
             status = conclude(made, snapshot.status, outcome, snapshot.generation, now)
             self._teller.round(raw, snapshot, made, status)
         self._metrics.cluster(snapshot, status)
+        self._metrics.catalogs(namespace, name, made.catalogs)
         return min(made.requeue, _RETRY) if outcome.failures else made.requeue
 
     def _apply(self, snapshot: Snapshot, made: Plan) -> Outcome:

@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 import yaml
+from operator_world.acts import catalog_of, put_catalog
 from operator_world.world import CLUSTER, NAMESPACE, World
 from prometheus_client import generate_latest
 from prometheus_client.metrics import MetricWrapperBase
@@ -48,6 +49,7 @@ def exposed() -> dict[str, set[str]]:
         world.api, leads=lambda: True, metrics=metrics, engine_of=lambda *_: world.engine, clock=world.now
     )
     metrics.leads(True)
+    put_catalog(world, catalog_of(["a"], "Retain"))
     for _ in range(10):
         world.step()
         reconciler.reconcile(NAMESPACE, CLUSTER)

@@ -149,6 +149,36 @@ def test_a_catalog_tells_of_itself(calm: Round) -> None:
     assert calm.events("QservCatalog").count("LoadFailed") == 1
 
 
+def test_a_failed_catalog_is_measured_until_it_is_gone(calm: Round) -> None:
+    put_catalog(calm.world, catalog_of(["broken"], "Retain"))
+    calm.pass_(8)
+    labels = {"namespace": NAMESPACE, "cluster": CLUSTER, "catalog": CATALOG, "state": "Failed", "reason": "LoadFailed"}
+    assert calm.metrics.registry.get_sample_value("qserv_catalog_state", labels) == 1
+    gone = calm.world.api.find("QservCatalog", NAMESPACE, CATALOG)
+    assert gone is not None
+    calm.world.api.remove(gone)
+    calm.pass_(1)
+    assert calm.metrics.registry.get_sample_value("qserv_catalog_state", labels) is None
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+def test_evictions_are_held_back_while_chunks_are_at_risk(calm: Round, suspended: bool) -> None:
+    def allowed() -> int:
+        budget = calm.world.api.find("PodDisruptionBudget", NAMESPACE, f"{CLUSTER}-worker")
+        assert budget is not None
+        return int(budget["spec"]["maxUnavailable"])
+
+    assert allowed() == 1
+    calm.world.change(suspend=suspended, restart="later")
+    calm.world.nodes["n1"].up = False
+    calm.pass_(3)
+    assert allowed() == 0
+    assert not suspended or set(calm.applied) == {"PodDisruptionBudget", "status"}
+    calm.world.nodes["n1"].up = True
+    calm.pass_(20)
+    assert allowed() == 1
+
+
 def test_a_load_that_failed_is_tried_again_when_asked(calm: Round) -> None:
     put_catalog(calm.world, catalog_of(["broken"], "Retain"))
     calm.pass_(8)
@@ -218,3 +248,11 @@ def test_of_a_secret_that_is_being_rotated_the_first_line_is_sent() -> None:
 def test_a_secret_that_was_emptied_is_missed() -> None:
     (error,) = tokens("\n")
     assert "sky-secret has nothing in its key secret" in error
+
+
+def test_a_cluster_made_suspended_is_given_nothing() -> None:
+    found = Round()
+    found.world.change(suspend=True)
+    found.pass_(3)
+    assert set(found.applied) == {"status"}
+    assert found.condition(type_="Progressing")["reason"] == "Suspended"

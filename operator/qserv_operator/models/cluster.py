@@ -319,7 +319,10 @@ class ClusterSpec(Model):
     network_policy: NetworkSpec = Field(default_factory=NetworkSpec, description="Who may talk to whom.")
     monitoring: MonitoringSpec = Field(default_factory=MonitoringSpec, description="Prometheus.")
     tls: TlsSpec | None = Field(default=None, description="Certificates; absent: no TLS.")
-    suspend: bool = Field(default=False, description="True: the operator changes nothing and only reports.")
+    suspend: bool = Field(
+        default=False,
+        description="True: the operator changes nothing but the workers' disruption budget, and reports.",
+    )
     maintenance: MaintenanceSpec = Field(default_factory=MaintenanceSpec, description="Nodes under maintenance.")
     deletion_policy: Policy = Field(
         default=Policy.RETAIN,

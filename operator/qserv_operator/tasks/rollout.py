@@ -24,6 +24,7 @@ from qserv_operator.tasks.findings import Finding, Task, degraded, listed, progr
 from qserv_operator.tasks.loss import reachable
 
 READY_DEADLINE = 900.0
+_SILENT = frozenset({"suspect", "lost"})
 _BAD_IMAGE = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _BAD_START = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
@@ -262,6 +263,9 @@ def _restart_workers(snapshot: Snapshot, stage: Stage, kind: Reason, done: str) 
     answers = snapshot.answers
     if snapshot.engine is None:
         return Task(findings=(progress(Reason.WAITING_FOR_SAFETY, f"{done}; the engine does not answer"),))
+    if _unheard(snapshot, stage):
+        text = f"the new controllers do not hear {listed(_names([*stage.outdated]))}, which run with the former image"
+        return Task(findings=(progress(Reason.VERSIONS_APART, f"{done}; {text}"),))
     if stage.fresh and not _proven(stage, answers.canary):
         if answers.canary is not None and not answers.canary.ok and not stage.status.good:
             text = f"{_wrong(answers.canary)}, and no former template is known: change the spec, or spec.restart"
@@ -276,6 +280,13 @@ def _restart_workers(snapshot: Snapshot, stage: Stage, kind: Reason, done: str) 
     calls += [DeletePod(pod.name, pod.uid) for pod in chosen]
     event = Event(Reason.WORKER_STOPPED, f"restarted together, no chunk needs them now: {listed(_names(chosen))}")
     return Task((Step(tuple(calls), event),), (progress(kind, done),))
+
+
+def _unheard(snapshot: Snapshot, stage: Stage) -> bool:
+    """All workers of a former image are ready, and silent for the controllers, which have the new image already."""
+    workers = snapshot.engine.workers if snapshot.engine else {}
+    silent = (pod.ready and pod.name in workers and workers[pod.name].state in _SILENT for pod in stage.outdated)
+    return _new_image(stage) and not stage.fresh and all(silent)
 
 
 def _names(pods: list[PodFact]) -> list[str]:

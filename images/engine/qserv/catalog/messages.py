@@ -39,6 +39,17 @@ from qserv.catalog.model import FileKind, UnitKind
 from qserv.catalog.spec import TableSpec
 
 PROTOCOL = 1
+"""Raised by one when messages change so that the former version would misread them.
+
+An upgrade renews controllers, then workers, then czars: who is asked is new while those who ask are not yet. So each
+process takes messages of its own protocol and of the one before (:func:`understood`), and sends to those it asks only
+what that one knew.
+"""
+
+
+def understood(protocol: int, own: int = PROTOCOL) -> bool:
+    """Whether a process that speaks ``own`` takes messages of this protocol: its own, or the one before."""
+    return protocol >= 1 and own - 1 <= protocol <= own
 
 
 class Message(BaseModel):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from qserv.catalog import logs
 from qserv.catalog.errors import Conflict, WrongCluster
-from qserv.catalog.messages import PROTOCOL, Heartbeat
+from qserv.catalog.messages import PROTOCOL, Heartbeat, understood
 from qserv.catalog.metadata import Metadata, workers
 from qserv.catalog.metadata.workers import WorkerRow
 from qserv.catalog.model import WorkerState
@@ -73,9 +73,10 @@ class Registry:
         Conflict
             When it speaks another protocol, or another worker has its name or disk.
         """
-        if beat.protocol != PROTOCOL:
+        if not understood(beat.protocol):
             raise Conflict(
-                f"worker {name!r} speaks protocol {beat.protocol}, this controller {PROTOCOL}: run the same version"
+                f"worker {name!r} speaks protocol {beat.protocol}, this controller {PROTOCOL}: run the same version,"
+                " or upgrade through the versions between"
             )
         if beat.cluster is not None and beat.cluster != self._cluster:
             raise WrongCluster(

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import text
 
 from qserv.catalog.errors import AccessDenied, Conflict, NotFound, Unsafe, WrongCluster
-from qserv.catalog.messages import Heartbeat
+from qserv.catalog.messages import PROTOCOL, Heartbeat, understood
 from qserv.catalog.metadata import Metadata
 from qserv.catalog.model import WorkerState
 from qserv.catalog.resources import ContributionView, ContributionWish, SettingsWish
@@ -213,9 +213,18 @@ def test_strangers_are_refused(cluster: Cluster) -> None:
         client.heartbeat("twin", beat(identity=known.identity))
     with pytest.raises(Conflict, match="two workers are named 'worker-0'"):
         client.heartbeat("worker-0", beat(identity="another disk"))
-    with pytest.raises(Conflict, match="protocol"):
-        client.heartbeat("old", beat(protocol=0))
+    for protocol in (0, PROTOCOL + 1):
+        with pytest.raises(Conflict, match="upgrade through the versions between"):
+            client.heartbeat("old", beat(protocol=protocol))
     assert {one.name for one in client.workers()} == {"worker-0", "worker-1", "worker-2"}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "own", "taken"), [(0, 1, False), (1, 1, True), (2, 1, False), (1, 2, True), (1, 3, False)]
+)
+def test_the_former_protocol_is_taken_and_no_other(protocol: int, own: int, taken: bool) -> None:
+    """Controllers are upgraded before workers, which are not to be lost by it."""
+    assert understood(protocol, own) is taken
 
 
 def test_the_last_holder_is_not_drained(cluster: Cluster, tmp_path: Path) -> None:
