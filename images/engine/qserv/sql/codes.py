@@ -6,10 +6,17 @@ from sqlglot import exp
 
 from qserv.catalog.errors import Unsupported
 from qserv.sql.translate import Translator, function, handles
-from qserv.sql.values import BINARY, TEXT, Value, coerced, text
+from qserv.sql.values import BINARY, TEXT, Type, Value, coerced, text
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BITS = 64
+
+_OF_BYTES: dict[type[exp.Expr], str] = {exp.MD5: "md5", exp.SHA: "sha1", exp.ToBase64: "qserv_to_base64"}
+_OF_TEXT: dict[type[exp.Expr], tuple[str, Type]] = {
+    exp.FromBase64: ("qserv_from_base64", BINARY),
+    exp.Soundex: ("qserv_soundex", TEXT),
+    exp.Unhex: ("qserv_unhex", BINARY),
+}
 
 
 @function("conv", least=3)
@@ -39,19 +46,15 @@ def _quote(value: Value) -> Value:
     return Value(f"qserv_quote({text(value)})", TEXT)
 
 
-@handles(exp.ToBase64)
-def _to_base64(translator: Translator, node: exp.ToBase64) -> Value:
-    return Value(f"qserv_to_base64({coerced(translator.value(node.this), BINARY)})", TEXT)
+@handles(*_OF_BYTES)
+def _of_bytes(translator: Translator, node: exp.Func) -> Value:
+    return Value(f"{_OF_BYTES[type(node)]}({coerced(translator.value(node.this), BINARY)})", TEXT)
 
 
-@handles(exp.FromBase64)
-def _from_base64(translator: Translator, node: exp.FromBase64) -> Value:
-    return Value(f"qserv_from_base64({text(translator.value(node.this))})", BINARY)
-
-
-@handles(exp.Soundex)
-def _soundex(translator: Translator, node: exp.Soundex) -> Value:
-    return Value(f"qserv_soundex({text(translator.value(node.this))})", TEXT)
+@handles(*_OF_TEXT)
+def _of_text(translator: Translator, node: exp.Func) -> Value:
+    name, type_ = _OF_TEXT[type(node)]
+    return Value(f"{name}({text(translator.value(node.this))})", type_)
 
 
 @handles(exp.Uuid)

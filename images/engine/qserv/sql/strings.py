@@ -182,21 +182,6 @@ def _ascii(translator: Translator, node: exp.Ascii) -> Value:
     return Value(f"qserv_ascii({text(translator.value(node.this))})", INT)
 
 
-@handles(exp.Unhex)
-def _unhex(translator: Translator, node: exp.Unhex) -> Value:
-    return Value(f"qserv_unhex({text(translator.value(node.this))})", BINARY)
-
-
-@handles(exp.MD5)
-def _md5(translator: Translator, node: exp.MD5) -> Value:
-    return Value(f"md5({coerced(translator.value(node.this), BINARY)})", TEXT)
-
-
-@handles(exp.SHA)
-def _sha(translator: Translator, node: exp.SHA) -> Value:
-    return Value(f"sha1({coerced(translator.value(node.this), BINARY)})", TEXT)
-
-
 @handles(exp.SubstringIndex)
 def _substring_index(translator: Translator, node: exp.SubstringIndex) -> Value:
     value, mark = _texts(translator, node.this, node.args["delimiter"])
