@@ -33,7 +33,7 @@ from qserv.catalog.messages import QuerySource, QueryTask
 from qserv.catalog.model import ChunkFiles, FileKind, Placement
 from qserv.catalog.threads import run_apart
 from qserv.czar.cancelling import Permit
-from qserv.czar.chunks import Assignment, assign, assign_full
+from qserv.czar.chunks import Assignment, assign, assign_full, weight
 from qserv.czar.damage import Damage
 from qserv.czar.holding import Channel, ChannelClosedError, Held, SpillSpace
 from qserv.czar.lookup import Clients
@@ -46,8 +46,8 @@ CHANNEL_BYTES = 8 << 20
 """Bytes of rows that wait for whoever takes them, for a leaf."""
 
 POINT_CHUNKS = 8
-POINT_BYTES = 256 << 20
-"""A leaf of few chunks and few bytes goes to the workers' lane of point queries."""
+POINT_BYTES = 64 << 20
+"""What a query of the workers' lane of points may read whole: it has one thread there."""
 
 _GATHERED = 16_384
 """Rows of a batch that is put together of smaller ones."""
@@ -58,6 +58,8 @@ restarts is back soon."""
 
 _FATAL = (SqlError, ResourceExhausted, QueryInterrupted, AccessDenied)
 
+
+Lane: TypeAlias = Literal["point", "scan"]
 
 _ANY = -1
 """Stands for a chunk where a leaf has none."""
@@ -71,7 +73,7 @@ class Ask:
     leaf: Leaf
     placement: Placement
     chunks: tuple[int, ...]
-    lane: Literal["point", "scan"]
+    lane: Lane
     prompt: bool = False
 
 
@@ -98,6 +100,13 @@ class _Ended:
 
 
 _Message: TypeAlias = "pa.RecordBatch | pa.Schema | _Failed | _Ended | QservError"
+
+
+def lane_of(leaf: Leaf, placement: Placement, chunks: tuple[int, ...]) -> Lane:
+    """Points are leaves of few chunks that are small, or ask for keys: their rows are found without the rest."""
+    keyed = not leaf.steps and any(wanted.keys is not None for wanted in leaf.restriction.lookups)
+    few = len(chunks) <= POINT_CHUNKS
+    return "point" if few and (keyed or weight(leaf, placement, chunks) <= POINT_BYTES) else "scan"
 
 
 def task(ask: Ask, assignment: Assignment) -> QueryTask:

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal
 
 import pyarrow as pa
 
@@ -20,9 +19,9 @@ from qserv.catalog.metadata import Metadata, Snapshot
 from qserv.catalog.model import Catalog, Placement, WorkerFacts
 from qserv.catalog.trust import Trust
 from qserv.czar import lookup
-from qserv.czar.chunks import chunks_of, weight
+from qserv.czar.chunks import chunks_of
 from qserv.czar.damage import Damage
-from qserv.czar.dispatch import POINT_BYTES, POINT_CHUNKS, Ask, Dispatch
+from qserv.czar.dispatch import Ask, Dispatch, lane_of
 from qserv.czar.holding import SpillSpace
 from qserv.czar.merge import Merger, Session
 from qserv.czar.queries import Queries, Query
@@ -190,8 +189,7 @@ class _Run:
         if leaf.family is not None and not chunks:
             yield from self._here(leaf)
             return
-        small = len(chunks) <= POINT_CHUNKS and weight(leaf, self._placement, chunks) <= POINT_BYTES
-        lane: Literal["point", "scan"] = "point" if small else "scan"
+        lane = lane_of(leaf, self._placement, chunks)
         ask = Ask(self._query.id, leaf, self._placement, chunks, lane, prompt=self._plan.merge is None)
         own = self._executor
         dispatch = Dispatch(ask, own.workers, self._query.permit, own.space, own.damage, self._query.progress)

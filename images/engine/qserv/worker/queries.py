@@ -32,6 +32,7 @@ _PROMPT = 0.2
 
 _SCAN_SLOTS = 2
 _POINT_SLOTS = 4
+"""Each a thread of its own: a row is found sooner by one than by several that must be woken first."""
 
 _ROWS_SHARE = 4
 """The rows of either side of a neighbour search may be as large as this part of its lane's memory."""
@@ -57,16 +58,16 @@ class Queries:
         empty = scratch / "empty"
         self._empty = EmptyFiles(empty)
 
-        def lane(name: str, memory: int, *, slots: int, whole: bool) -> Lane:
+        def lane(name: str, memory: int, *, slots: int, threads: int, whole: bool) -> Lane:
             folders = (data_dir, empty)
             spill = settings.spill_limit // 2
-            closed = open_closed(folders, memory, scratch / f"spill-{name}", spill, settings.threads, MACROS)
+            closed = open_closed(folders, memory, scratch / f"spill-{name}", spill, threads, MACROS)
             room = Room(self._searchers, settings.threads, min(memory, _ROWS_LIMIT) // _ROWS_SHARE)
             return Lane(name, closed, room, slots=slots, whole=whole)
 
         self._lanes = {
-            "scan": lane("scan", settings.memory_limit, slots=_SCAN_SLOTS, whole=False),
-            "point": lane("point", settings.point_memory_limit, slots=_POINT_SLOTS, whole=True),
+            "scan": lane("scan", settings.memory_limit, slots=_SCAN_SLOTS, threads=settings.threads, whole=False),
+            "point": lane("point", settings.point_memory_limit, slots=_POINT_SLOTS, threads=1, whole=True),
         }
         self._lock = threading.Lock()
         self._runs: dict[str, dict[str, tuple[Lane, Run]]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -20,8 +21,8 @@ from qserv.catalog.model import (
 )
 from qserv.catalog.types import SqlType
 from qserv.czar.chunks import NAMED, assign, assign_full, chunks_of, weight
-from qserv.czar.dispatch import Ask, task
-from qserv.sql.plan import Leaf, Source
+from qserv.czar.dispatch import POINT_BYTES, POINT_CHUNKS, Ask, lane_of, task
+from qserv.sql.plan import KeyLookup, Leaf, Restriction, Source
 
 FAMILY = Family(1, 340, 3, 0.01667)
 OBJECT = Table(1, "sky", "Object", TableKind.DIRECTOR, (Column("objectId", SqlType.parse("BIGINT")),), FAMILY)
@@ -107,3 +108,14 @@ def test_chunks_without_a_required_sources_files_are_not_asked() -> None:
     assert told.sources[1].schema_ipc is None
     sparse = task(Ask("q", both, where, (7,), "point"), assign(LEAF, where, (7,), {})[0])
     assert sparse.sources[1].schema_ipc is not None
+
+
+def test_keys_in_few_chunks_are_points_whatever_the_files_bytes() -> None:
+    where = placement(100)
+    keyed = replace(LEAF, restriction=Restriction(lookups=(KeyLookup(OBJECT, keys=(1,)),)))
+    between = replace(LEAF, restriction=Restriction(lookups=(KeyLookup(OBJECT, low=1, high=9),)))
+    large = replace(where, files={1: {3: ChunkFiles(("main-1-0.parquet",), rows=1, bytes=POINT_BYTES + 1)}})
+    assert lane_of(LEAF, where, (3,)) == lane_of(keyed, where, (3,)) == "point"
+    assert lane_of(keyed, large, (3,)) == "point"
+    assert lane_of(between, large, (3,)) == lane_of(LEAF, large, (3,)) == "scan"
+    assert lane_of(keyed, where, tuple(range(POINT_CHUNKS + 1))) == "scan"
