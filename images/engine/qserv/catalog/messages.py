@@ -211,7 +211,6 @@ class Contribute(Message):
     transaction: int
     table: TableFacts
     director: TableFacts | None = None
-    other_director: TableFacts | None = None
     url: str
 
 

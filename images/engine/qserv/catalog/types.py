@@ -74,7 +74,6 @@ _DUCKDB = {
 _INTEGERS = frozenset({Base.BOOL, Base.TINYINT, Base.SMALLINT, Base.MEDIUMINT, Base.INT, Base.BIGINT, Base.YEAR})
 _STRINGS = frozenset({Base.CHAR, Base.VARCHAR, Base.TEXT})
 _BINARIES = frozenset({Base.BINARY, Base.VARBINARY, Base.BLOB})
-_TIMES = frozenset({Base.DATE, Base.TIME, Base.DATETIME, Base.TIMESTAMP})
 
 _DECLARATION = re.compile(
     r"\s*(?P<name>[A-Za-z]+(?:\s+PRECISION)?)\s*(?:\(\s*(?P<a>\d+)\s*(?:,\s*(?P<b>\d+)\s*)?\))?"
@@ -147,10 +146,6 @@ class SqlType:
     @property
     def binary(self) -> bool:
         return self.base in _BINARIES
-
-    @property
-    def temporal(self) -> bool:
-        return self.base in _TIMES
 
     @property
     def numeric(self) -> bool:

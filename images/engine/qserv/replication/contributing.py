@@ -22,7 +22,6 @@ from qserv.catalog.messages import Contribute, ContributionKey, ContributionStat
 from qserv.catalog.metadata import Metadata, ingests, tables
 from qserv.catalog.metadata.ingests import ContributionRow
 from qserv.catalog.metadata.snapshot import qualified
-from qserv.catalog.metadata.tables import TableRow
 from qserv.catalog.metadata.workers import WorkerRow
 from qserv.catalog.model import WorkerState
 from qserv.replication import metrics, views
@@ -182,17 +181,14 @@ def _open_contributions(connection: Connection) -> list[ContributionRow]:
 
 def _message(connection: Connection, row: ContributionRow) -> Contribute:
     table = tables.by_id(connection, row.table_id)
-    named: list[TableRow] = [
-        tables.table(connection, *qualified(name, table.database.name))
-        for name in (*((table.spec.director,) if table.spec.director else ()), *(table.spec.directors or ()))
-    ]
-    facts = [views.table_facts(one) for one in named]
+    # rows of a match table lie with the first of its directors
+    name = table.spec.director or (table.spec.directors[0] if table.spec.directors else None)
+    director = tables.table(connection, *qualified(name, table.database.name)) if name is not None else None
     return Contribute(
         contribution=row.id,
         attempt=row.attempt,
         transaction=row.transaction_id,
         table=views.table_facts(table),
-        director=facts[0] if facts else None,
-        other_director=facts[1] if len(facts) > 1 else None,
+        director=views.table_facts(director) if director is not None else None,
         url=row.url,
     )

@@ -8,7 +8,7 @@ import threading
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, event, text
 
 from qserv.catalog.errors import Conflict, SchemaOutdated, SchemaVersion, Unavailable
 from qserv.catalog.metadata import Metadata, chores, schema
@@ -39,6 +39,32 @@ def test_several_controllers_may_start_at_once(url: str) -> None:
     assert len(opened) == 4
     for one in opened:
         one.close()
+
+
+@pytest.mark.parametrize("statements", [1, 7, 30, 42])
+def test_a_migration_that_was_broken_off_is_run_again(url: str, statements: int) -> None:
+    class BrokenOffError(Exception):
+        pass
+
+    changes = 0
+
+    def break_off(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        nonlocal changes
+        changes += statement.lstrip().startswith(("CREATE", "ALTER", "DROP"))
+        if changes > statements:
+            raise BrokenOffError
+
+    event.listen(Engine, "before_cursor_execute", break_off)
+    try:
+        with pytest.raises(BrokenOffError):
+            Metadata(url, migrate_schema=True)
+    finally:
+        event.remove(Engine, "before_cursor_execute", break_off)
+    with pytest.raises(SchemaOutdated):
+        Metadata(url)
+    again = Metadata(url, migrate_schema=True)
+    test_migrations_make_the_schema_that_the_program_uses(again)
+    again.close()
 
 
 def test_an_empty_database_is_refused_by_all_but_the_controller(url: str) -> None:

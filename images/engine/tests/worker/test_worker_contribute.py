@@ -250,7 +250,7 @@ def test_a_match_table_goes_with_its_first_director(loading: Loading, tmp_path: 
     )
     facts = TableFacts(id=3, database="sky", spec=spec, **FAMILY)
     pq.write_table(pa.table({"one": [3, 9, 12], "two": [1, 2, 3]}), tmp_path / "match.parquet")
-    state, _ = loading.contribute(facts, tmp_path / "match.parquet", director=OBJECT, other_director=OBJECT)
+    state, _ = loading.contribute(facts, tmp_path / "match.parquet", director=OBJECT)
     assert state.state == "done"
     found = loading.rows(loading.prepare(facts)).to_pylist()
     assert {row["one"]: row["chunkId"] for row in found} == {key: directors[key] for key in (3, 9, 12)}

@@ -31,6 +31,11 @@ def bump(connection: Connection) -> int:
     return int(connection.execute(select(schema.version.c.version)).scalar_one())
 
 
+def in_turn(connection: Connection) -> None:
+    """Wait for all changes that are under way: to be done before a transaction looks whether a thing is there."""
+    connection.execute(select(schema.version.c.version).with_for_update())
+
+
 def cluster(connection: Connection) -> str:
     found = connection.execute(select(schema.version.c.cluster)).scalar()
     if found is None:

@@ -40,7 +40,7 @@ def crowded(connection: Connection, least: int, limit: int, *, index: bool) -> l
     query = (
         select(f.unit_id)
         .where(f.version.is_not(None), f.kind.in_(kinds))
-        .group_by(f.table_id, f.unit_id, f.kind)
+        .group_by(f.unit_id, f.table_id, f.kind)
         .having(func.count() >= least)
         .limit(limit)
     )

@@ -3,6 +3,10 @@
 Work is given as a function of a connection, so that it can be run again: on a lost connection, a restart of the
 server, a deadlock or a busy file the transaction is repeated, with growing pauses, until ``patience`` seconds have
 passed. A commit whose answer was lost may have happened, so what writes must bear to be done twice.
+
+What a transaction decides from what it read is right when it commits. SQLite has one that writes at a time. MariaDB is
+told to refuse a write to a row that others changed since the transaction began to read (``innodb_snapshot_isolation``),
+and it is repeated: so all that end with a new version of the metadata are as if they ran one after another.
 """
 
 from __future__ import annotations
@@ -21,12 +25,20 @@ from qserv.catalog.errors import Conflict, Unavailable
 T = TypeVar("T")
 
 _SQLITE_BUSY_SECONDS = 30
-_IDLE_TRANSACTION_SECONDS = 10
+_STATEMENT_SECONDS = 60
+
+_IDLE_WRITE_SECONDS = 10
+"""A process that hangs in the middle of a transaction does not hold up its successor by its locks."""
+
+_IDLE_READ_SECONDS = 600
+"""A reader holds up nobody, and may have a million rows to look at before it asks for more."""
+
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
 _MARIADB_TRANSIENT = frozenset(
     {
+        1020,  # another changed what this transaction read
         1040,  # too many connections
         1053,  # server shutdown in progress
         1205,  # lock wait timeout
@@ -64,22 +76,31 @@ def parse(text: str, password: str | None = None) -> URL:
 
 
 class Database:
-    """Reads and writes, each in a transaction of its own; for use by many threads."""
+    """Reads and writes, each in a transaction of its own; for use by many threads.
 
-    def __init__(self, url: URL, patience: float = 20.0) -> None:
+    Parameters
+    ----------
+    patience : seconds for which a database that does not answer is asked again.
+    statement_seconds : how long MariaDB may take for a statement; None: as long as it takes.
+    """
+
+    def __init__(self, url: URL, patience: float = 20.0, statement_seconds: int | None = _STATEMENT_SECONDS) -> None:
         self.url = url
         self.patience = patience
-        self.sqlite = url.get_backend_name() == "sqlite"
-        self.engine = _sqlite(url) if self.sqlite else _mariadb(url)
-        self._errors: type[Exception] = self.engine.dialect.loaded_dbapi.Error
+        if url.get_backend_name() == "sqlite":
+            self._reading = self._writing = _sqlite(url)
+        else:
+            self._reading = _mariadb(url, _IDLE_READ_SECONDS, statement_seconds)
+            self._writing = _mariadb(url, _IDLE_WRITE_SECONDS, statement_seconds)
+        self._errors: type[Exception] = self._reading.dialect.loaded_dbapi.Error
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """What ``work`` returns, run on one consistent snapshot of the database."""
-        return self._run(work, "BEGIN")
+        return self._run(self._reading, work, "BEGIN")
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """What ``work`` returns, committed; nothing is written when it raises."""
-        return self._run(work, "BEGIN IMMEDIATE")
+        return self._run(self._writing, work, "BEGIN IMMEDIATE")
 
     def glance(self, query: str) -> int | None:
         """The one number that a query answers, by the bare driver: a tenth of the cost of :meth:`read`.
@@ -87,7 +108,7 @@ class Database:
         None where there is no row, or where the database did not answer at once: then :meth:`read` may be patient.
         """
         try:
-            connection = self.engine.raw_connection()
+            connection = self._reading.raw_connection()
             try:
                 cursor = connection.cursor()
                 cursor.execute(query)
@@ -103,14 +124,15 @@ class Database:
         return int(row[0]) if row else None
 
     def close(self) -> None:
-        self.engine.dispose()
+        self._reading.dispose()
+        self._writing.dispose()
 
-    def _run(self, work: Callable[[Connection], T], begin: str) -> T:
+    def _run(self, engine: Engine, work: Callable[[Connection], T], begin: str) -> T:
         deadline = time.monotonic() + self.patience
         pause = _FIRST_PAUSE
         while True:
             try:
-                with self.engine.connect().execution_options(qserv_begin=begin) as connection, connection.begin():
+                with engine.connect().execution_options(qserv_begin=begin) as connection, connection.begin():
                     return work(connection)
             except DBAPIError as error:
                 if not _transient(error):
@@ -153,9 +175,7 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _mariadb(url: URL) -> Engine:
-    # A process that hangs in the middle of a transaction does not hold up its successor by its locks.
-    timeouts = f"SET SESSION idle_transaction_timeout = {_IDLE_TRANSACTION_SECONDS}"
+def _mariadb(url: URL, idle_seconds: int, statement_seconds: int | None) -> Engine:
     return create_engine(
         url,
         isolation_level="REPEATABLE READ",
@@ -165,8 +185,8 @@ def _mariadb(url: URL) -> Engine:
         connect_args={
             "charset": "utf8mb4",
             "connect_timeout": 5,
-            "read_timeout": 60,
-            "write_timeout": 60,
-            "init_command": timeouts,
+            "read_timeout": statement_seconds,
+            "write_timeout": statement_seconds,
+            "init_command": f"SET SESSION idle_transaction_timeout = {idle_seconds}, innodb_snapshot_isolation = ON",
         },
     )

@@ -77,7 +77,12 @@ def upgrade(database: Database) -> None:
     SchemaVersion
         For a schema newer than this program.
     """
-    database.write(_upgrade)
+    # To wait for another program, or to make an index of many rows, takes longer than any other statement.
+    patient = Database(database.url, database.patience, statement_seconds=None)
+    try:
+        patient.write(_upgrade)
+    finally:
+        patient.close()
 
 
 def _upgrade(connection: Connection) -> None:

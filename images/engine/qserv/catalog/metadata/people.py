@@ -86,11 +86,10 @@ def accounts(connection: Connection) -> list[Account]:
 def set_account(connection: Connection, wanted: Account) -> None:
     """Create the account, or change it."""
     values = {"auth": wanted.auth, "grants": list(wanted.grants), "admin": wanted.admin, "sha2": wanted.sha2}
-    changed = update(schema.account).where(schema.account.c.name == wanted.name).values(values)
     if account(connection, wanted.name) is None:
         connection.execute(insert(schema.account).values(name=wanted.name, **values))
     else:
-        connection.execute(changed)
+        connection.execute(update(schema.account).where(schema.account.c.name == wanted.name).values(values))
 
 
 def remove_account(connection: Connection, name: str) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
@@ -153,11 +154,11 @@ ingest = _table(
 contribution = _table(
     "contribution",
     Column("id", _ID, primary_key=True),
-    Column("transaction_id", _ID, ForeignKey("ingest_transaction.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("transaction_id", _ID, ForeignKey("ingest_transaction.id", ondelete="CASCADE"), nullable=False),
     Column("table_id", _ID, nullable=False),
     Column("name", String(255), nullable=False),
     Column("url", Text, nullable=False),
-    Column("state", String(16), nullable=False, index=True),
+    Column("state", String(16), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("worker_id", BigInteger, nullable=True),
     Column("boots", JSON, nullable=False),
@@ -182,7 +183,7 @@ file = _table(
     "file",
     Column("id", _ID, primary_key=True),
     Column("table_id", BigInteger, nullable=False),
-    Column("unit_id", _ID, ForeignKey("unit.id"), nullable=False, index=True),
+    Column("unit_id", _ID, ForeignKey("unit.id"), nullable=False),
     Column("kind", String(8), nullable=False),
     Column("name", String(128), nullable=False),
     Column("sha256", String(64), nullable=False),
@@ -192,6 +193,7 @@ file = _table(
     Column("source_id", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=True),
     UniqueConstraint("table_id", "unit_id", "name"),
+    Index(None, "unit_id", "table_id", "kind", "version"),
 )
 
 discard = _table(
@@ -207,7 +209,7 @@ garbage = _table(
     Column("worker_id", _ID, ForeignKey("worker.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("path", String(255), nullable=False),
     Column("version", BigInteger, nullable=False),
-    Column("unit_id", BigInteger, nullable=True),
+    Column("unit_id", BigInteger, nullable=True, index=True),
 )
 
 move = _table(

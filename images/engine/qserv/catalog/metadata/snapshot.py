@@ -7,9 +7,9 @@ at hand are read, and the new snapshot shares the rest with the old one. Both ar
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
@@ -34,10 +34,6 @@ from qserv.catalog.model import (
 from qserv.catalog.spec import TableSpec
 from qserv.catalog.types import SqlType
 
-Files = Mapping[int, Mapping[int, ChunkFiles]]
-Replicas = Mapping[int, Mapping[int, tuple[int, ...]]]
-
-
 VERSION = "SELECT version FROM version"
 """What :func:`version` asks, as text."""
 
@@ -46,14 +42,6 @@ VERSION = "SELECT version FROM version"
 class Snapshot:
     catalog: Catalog
     placement: Placement
-
-
-class UnitKey(NamedTuple):
-    """A unit by its name: see :mod:`qserv.catalog.metadata.schema` for ``scope``."""
-
-    kind: UnitKind
-    scope: int
-    number: int
 
 
 def version(connection: Connection) -> int:
@@ -119,11 +107,12 @@ def families(connection: Connection) -> dict[int, Family]:
     return {row["id"]: Family(**row) for row in rows}
 
 
-def table_columns(connection: Connection) -> dict[int, tuple[Column, ...]]:
-    """The users' columns of all tables, by table id, without those that the engine adds."""
+def table_columns(connection: Connection, among: Collection[int] | None = None) -> dict[int, tuple[Column, ...]]:
+    """The users' columns of some tables, or of all, by table id; without those that the engine adds."""
     found: dict[int, list[Column]] = defaultdict(list)
     types: dict[str, SqlType] = {}
     query = select(schema.column).order_by(schema.column.c.table_id, schema.column.c.ordinal)
+    query = query.where(schema.column.c.table_id.in_(among)) if among is not None else query
     for row in connection.execute(query):
         parsed = types.get(row.type) or types.setdefault(row.type, SqlType.parse(row.type))
         found[row.table_id].append(Column(row.name, parsed, row.nullable))

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, String, case, cast, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, String, case, cast, delete, func, insert, literal, select, update
 
 from qserv.catalog.errors import AlreadyExists, Conflict, SpecError, UnknownDatabase, UnknownTable
 from qserv.catalog.metadata import schema
-from qserv.catalog.metadata.chores import bump
+from qserv.catalog.metadata.chores import bump, in_turn
 from qserv.catalog.metadata.snapshot import families, qualified, table_columns
 from qserv.catalog.model import Family, TableKind, UnitKind
 from qserv.catalog.spec import ColumnSpec, FamilySpec, TableSpec
@@ -46,17 +46,15 @@ class TableRow:
 
 
 def databases(connection: Connection) -> list[DatabaseRow]:
-    known = families(connection)
-    rows = connection.execute(select(schema.database).order_by(schema.database.c.folded))
-    return [DatabaseRow(row.id, row.name, known.get(row.family_id)) for row in rows]
+    return _databases(connection)
 
 
 def database(connection: Connection, name: str) -> DatabaseRow:
     """Raises UnknownDatabase when there is none of that name, in any case."""
-    row = connection.execute(select(schema.database).where(schema.database.c.folded == name.casefold())).first()
-    if row is None:
+    found = _databases(connection, schema.database.c.folded == name.casefold())
+    if not found:
         raise UnknownDatabase(f"there is no database {name!r}")
-    return DatabaseRow(row.id, row.name, families(connection).get(row.family_id))
+    return found[0]
 
 
 def create_database(connection: Connection, name: str, family: FamilySpec | None) -> DatabaseRow:
@@ -67,9 +65,10 @@ def create_database(connection: Connection, name: str, family: FamilySpec | None
     AlreadyExists
         When it is there with another family: a family cannot be changed.
     """
-    row = connection.execute(select(schema.database).where(schema.database.c.folded == name.casefold())).first()
-    if row is not None:
-        there = database(connection, name)
+    in_turn(connection)
+    found = _databases(connection, schema.database.c.folded == name.casefold())
+    if found:
+        there = found[0]
         if _family_spec(there.family) != family:
             raise AlreadyExists(f"database {there.name!r} is there with another family: {_family_spec(there.family)}")
         return there
@@ -80,35 +79,25 @@ def create_database(connection: Connection, name: str, family: FamilySpec | None
 
 
 def tables(connection: Connection, of: DatabaseRow) -> list[TableRow]:
-    rows = connection.execute(
-        select(schema.table).where(schema.table.c.database_id == of.id).order_by(schema.table.c.id)
-    )
-    columns = table_columns(connection)
-    found = []
-    for row in rows:
-        spec = TableSpec.model_validate(row.spec)
-        named = tuple(ColumnSpec(name=c.name, type=str(c.type), nullable=c.nullable) for c in columns.get(row.id, ()))
-        found.append(TableRow(row.id, of, spec.model_copy(update={"columns": named}), bool(row.published), row.margin))
-    return found
+    return _tables(connection, schema.table.c.database_id == of.id)
 
 
 def table(connection: Connection, of: str, name: str) -> TableRow:
     """Raises UnknownDatabase or UnknownTable."""
     there = database(connection, of)
-    folded = name.casefold()
-    found = next((row for row in tables(connection, there) if row.spec.name.casefold() == folded), None)
-    if found is None:
+    t = schema.table.c
+    found = _tables(connection, t.database_id == there.id, t.folded == name.casefold())
+    if not found:
         raise UnknownTable(f"there is no table {there.name}.{name}")
-    return found
+    return found[0]
 
 
 def by_id(connection: Connection, identifier: int) -> TableRow:
     """Raises UnknownTable when it was dropped."""
-    for there in databases(connection):
-        for row in tables(connection, there):
-            if row.id == identifier:
-                return row
-    raise UnknownTable(f"table number {identifier} was dropped")
+    found = _tables(connection, schema.table.c.id == identifier)
+    if not found:
+        raise UnknownTable(f"table number {identifier} was dropped")
+    return found[0]
 
 
 def sizes(connection: Connection) -> dict[int, tuple[int, int]]:
@@ -129,8 +118,11 @@ def create_table(connection: Connection, of: str, spec: TableSpec) -> TableRow:
     AlreadyExists
         When there is a table of that name.
     """
+    in_turn(connection)
     there = database(connection, of)
-    if any(row.spec.name.casefold() == spec.name.casefold() for row in tables(connection, there)):
+    t = schema.table.c
+    named = select(t.id).where(t.database_id == there.id, t.folded == spec.name.casefold())
+    if connection.execute(named).first() is not None:
         raise AlreadyExists(f"there is a table {there.name}.{spec.name}: drop it first, or add rows by a transaction")
     columns = _checked_columns(spec)
     _check_directors(connection, there, spec)
@@ -208,6 +200,25 @@ def drop_database(connection: Connection, name: str) -> None:
         partitioned = schema.unit.c.kind != UnitKind.FULL
         connection.execute(delete(schema.unit).where(partitioned, schema.unit.c.scope == there.family.id))
         connection.execute(delete(schema.family).where(schema.family.c.id == there.family.id))
+
+
+def _databases(connection: Connection, *conditions: ColumnElement[bool]) -> list[DatabaseRow]:
+    known = families(connection)
+    rows = connection.execute(select(schema.database).where(*conditions).order_by(schema.database.c.folded))
+    return [DatabaseRow(row.id, row.name, known.get(row.family_id)) for row in rows]
+
+
+def _tables(connection: Connection, *conditions: ColumnElement[bool]) -> list[TableRow]:
+    rows = connection.execute(select(schema.table).where(*conditions).order_by(schema.table.c.id)).all()
+    homes = {row.id: row for row in _databases(connection, schema.database.c.id.in_({row.database_id for row in rows}))}
+    columns = table_columns(connection, [row.id for row in rows])
+    found = []
+    for row in rows:
+        spec = TableSpec.model_validate(row.spec)
+        named = tuple(ColumnSpec(name=c.name, type=str(c.type), nullable=c.nullable) for c in columns.get(row.id, ()))
+        whole = spec.model_copy(update={"columns": named})
+        found.append(TableRow(row.id, homes[row.database_id], whole, bool(row.published), row.margin))
+    return found
 
 
 def _drop(connection: Connection, found: TableRow, version: int) -> None:

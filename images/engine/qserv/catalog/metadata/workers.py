@@ -10,7 +10,7 @@ from sqlalchemy import Connection, case, delete, func, insert, select, update
 from qserv.catalog.errors import Conflict, NotFound
 from qserv.catalog.messages import Heartbeat
 from qserv.catalog.metadata import schema
-from qserv.catalog.metadata.chores import bump
+from qserv.catalog.metadata.chores import bump, in_turn
 from qserv.catalog.model import UnitKind, WorkerState
 
 _SILENT = (WorkerState.SUSPECT, WorkerState.LOST)
@@ -64,6 +64,7 @@ def register(connection: Connection, name: str, beat: Heartbeat, now: float) -> 
     Conflict
         When another worker that is heard has the same name or the same disk.
     """
+    in_turn(connection)
     w = schema.worker.c
     other = connection.execute(select(w.name).where(w.identity == beat.identity, w.name != name)).first()
     if other is not None:

@@ -24,6 +24,7 @@ def _create(name: str, *parts: sa.schema.SchemaItem) -> None:
     op.create_table(
         name,
         *parts,
+        if_not_exists=True,
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
@@ -56,7 +57,7 @@ def upgrade() -> None:
         sa.Column("ended", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_backup")),
     )
-    op.create_index(op.f("ix_backup_state"), "backup", ["state"], unique=False)
+    op.create_index(op.f("ix_backup_state"), "backup", ["state"], if_not_exists=True)
     _create(
         "family",
         sa.Column("id", _ID, nullable=False),
@@ -76,7 +77,7 @@ def upgrade() -> None:
         sa.Column("asked", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_kill_request")),
     )
-    op.create_index(op.f("ix_kill_request_czar"), "kill_request", ["czar"], unique=False)
+    op.create_index(op.f("ix_kill_request_czar"), "kill_request", ["czar"], if_not_exists=True)
     _create(
         "lease",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -103,9 +104,9 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_query")),
     )
-    op.create_index(op.f("ix_query_account"), "query", ["account"], unique=False)
-    op.create_index(op.f("ix_query_started"), "query", ["started"], unique=False)
-    op.create_index(op.f("ix_query_state"), "query", ["state"], unique=False)
+    op.create_index(op.f("ix_query_account"), "query", ["account"], if_not_exists=True)
+    op.create_index(op.f("ix_query_started"), "query", ["started"], if_not_exists=True)
+    op.create_index(op.f("ix_query_state"), "query", ["state"], if_not_exists=True)
     _create(
         "setting",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -123,7 +124,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_unit")),
         sa.UniqueConstraint("kind", "scope", "number", name=op.f("uq_unit_kind_scope_number")),
     )
-    op.create_index(op.f("ix_unit_changed"), "unit", ["changed"], unique=False)
+    op.create_index(op.f("ix_unit_changed"), "unit", ["changed"], if_not_exists=True)
     _create(
         "version",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
@@ -184,8 +185,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_file")),
         sa.UniqueConstraint("table_id", "unit_id", "name", name=op.f("uq_file_table_id_unit_id_name")),
     )
-    op.create_index(op.f("ix_file_transaction_id"), "file", ["transaction_id"], unique=False)
-    op.create_index(op.f("ix_file_unit_id"), "file", ["unit_id"], unique=False)
+    op.create_index(op.f("ix_file_transaction_id"), "file", ["transaction_id"], if_not_exists=True)
+    op.create_index(op.f("ix_file_unit_id"), "file", ["unit_id"], if_not_exists=True)
     _create(
         "garbage",
         sa.Column("id", _ID, nullable=False),
@@ -195,7 +196,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["worker_id"], ["worker.id"], name=op.f("fk_garbage_worker_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_garbage")),
     )
-    op.create_index(op.f("ix_garbage_worker_id"), "garbage", ["worker_id"], unique=False)
+    op.create_index(op.f("ix_garbage_worker_id"), "garbage", ["worker_id"], if_not_exists=True)
     _create(
         "move",
         sa.Column("id", _ID, nullable=False),
@@ -220,7 +221,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_replica")),
         sa.UniqueConstraint("unit_id", "worker_id", name=op.f("uq_replica_unit_id_worker_id")),
     )
-    op.create_index(op.f("ix_replica_worker_id"), "replica", ["worker_id"], unique=False)
+    op.create_index(op.f("ix_replica_worker_id"), "replica", ["worker_id"], if_not_exists=True)
     _create(
         "catalog_table",
         sa.Column("id", _ID, nullable=False),
@@ -250,8 +251,10 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ingest_transaction")),
     )
-    op.create_index(op.f("ix_ingest_transaction_database_id"), "ingest_transaction", ["database_id"], unique=False)
-    op.create_index(op.f("ix_ingest_transaction_state"), "ingest_transaction", ["state"], unique=False)
+    op.create_index(
+        op.f("ix_ingest_transaction_database_id"), "ingest_transaction", ["database_id"], if_not_exists=True
+    )
+    op.create_index(op.f("ix_ingest_transaction_state"), "ingest_transaction", ["state"], if_not_exists=True)
     _create(
         "catalog_column",
         sa.Column("table_id", _ID, nullable=False),
@@ -292,8 +295,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contribution")),
         sa.UniqueConstraint("transaction_id", "name", name=op.f("uq_contribution_transaction_id_name")),
     )
-    op.create_index(op.f("ix_contribution_state"), "contribution", ["state"], unique=False)
-    op.create_index(op.f("ix_contribution_transaction_id"), "contribution", ["transaction_id"], unique=False)
+    op.create_index(op.f("ix_contribution_state"), "contribution", ["state"], if_not_exists=True)
+    op.create_index(op.f("ix_contribution_transaction_id"), "contribution", ["transaction_id"], if_not_exists=True)
     _create(
         "prepared_worker",
         sa.Column("transaction_id", _ID, nullable=False),

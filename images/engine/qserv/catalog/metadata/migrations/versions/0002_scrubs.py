@@ -21,6 +21,7 @@ def _create(name: str, *parts: sa.schema.SchemaItem) -> None:
     op.create_table(
         name,
         *parts,
+        if_not_exists=True,
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
@@ -47,7 +48,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["worker_id"], ["worker.id"], name=op.f("fk_scrub_worker_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_scrub")),
     )
-    op.create_index(op.f("ix_scrub_state"), "scrub", ["state"], unique=False)
+    op.create_index(op.f("ix_scrub_state"), "scrub", ["state"], if_not_exists=True)
     _create(
         "damage_report",
         sa.Column("id", _ID, nullable=False),
@@ -59,4 +60,4 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_damage_report")),
     )
-    op.create_index(op.f("ix_damage_report_worker_id"), "damage_report", ["worker_id"], unique=False)
+    op.create_index(op.f("ix_damage_report_worker_id"), "damage_report", ["worker_id"], if_not_exists=True)

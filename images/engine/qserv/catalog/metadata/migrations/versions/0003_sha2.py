@@ -16,4 +16,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("account", sa.Column("sha2", sa.String(64), nullable=True))
+    again = op.get_bind().dialect.name == "mysql"  # see the migrations' package
+    op.add_column("account", sa.Column("sha2", sa.String(64), nullable=True), if_not_exists=again)

@@ -16,4 +16,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("garbage", sa.Column("unit_id", sa.BigInteger(), nullable=True))
+    again = op.get_bind().dialect.name == "mysql"  # see the migrations' package
+    op.add_column("garbage", sa.Column("unit_id", sa.BigInteger(), nullable=True), if_not_exists=again)
