@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench simulate chaos e2e images charts crds docs clean mariadb
+.PHONY: help setup demo test lint format bench simulate chaos e2e images charts crds docs clean mariadb pins
 
 help: ## list the targets
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -86,6 +86,16 @@ e2e: $(READY) ## tests on a real Kubernetes: KUBECONFIG, or a cluster made with 
 	$(BUILD) --build-arg BASE=localhost/qserv/engine:$(VERSION) -t localhost/qserv/engine:next e2e/next
 	@image=localhost/qserv/engine:next archive=$(IMAGE_CACHE)/engine-next.tar; rm -f $$archive; $(SAVE)
 	@QSERV_E2E_IMAGES=$(IMAGE_CACHE) $(BIN)/pytest e2e -c e2e/pytest.ini $(PYTEST_ARGS)
+
+# Versions are chosen once, for tests, engine and operator alike; images are built of the very files that were seen then.
+PIN = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header
+
+pins: $(READY) ## choose versions of Python packages anew within pyproject.toml's bounds, and write their hashes for the images
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(PIN) --upgrade --extra test -o constraints.txt pyproject.toml
+	@for image in engine operator; do \
+	  $(PIN) --generate-hashes -c constraints.txt --extra $$image -o images/$$image/requirements.txt pyproject.toml || exit 1; done
+	@sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(PIN) --generate-hashes -c constraints.txt -o images/build.txt -
 
 crds: $(READY) ## write crds/ anew from the operator's models
 	@$(BIN)/python -m qserv_operator.crd crds charts/qserv-operator/files/crds

@@ -251,7 +251,7 @@ def _claim(item: Object, volumes: Mapping[str, Object]) -> ClaimFact:
         name=meta["name"],
         uid=meta["uid"],
         node=_only_node(volume) if volume else None,
-        bound=(item.get("status") or {}).get("phase") == "Bound",
+        kept=volume is not None and volume["spec"].get("persistentVolumeReclaimPolicy") == "Retain",
         terminating="deletionTimestamp" in meta,
     )
 

@@ -59,7 +59,8 @@ class Reason(StrEnum):
     )
     REPLACEMENT_BLOCKED = (
         "ReplacementBlocked",
-        "A worker's node is lost for good, and chunks have their last copy there. Bring its disk back.",
+        "A worker's node is lost for good, and chunks have their last copy there, or the engine does not know the "
+        "worker, and so not what is on its disk. Bring the disk back, or do what the message says if nothing is on it.",
     )
     CHUNKS_AT_RISK = "ChunksAtRisk", "Chunks have one good copy left; it is being copied."
     CHUNKS_UNDER_REPLICATED = "ChunksUnderReplicated", "Chunks have fewer copies than the factor; they are being made."

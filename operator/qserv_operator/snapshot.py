@@ -43,12 +43,16 @@ class PodFact:
 
 @dataclass(frozen=True)
 class ClaimFact:
-    """The PersistentVolumeClaim of a pod. ``node``: the only node that its volume can be reached from, if any."""
+    """The PersistentVolumeClaim of a pod.
+
+    ``node``: the only node that its volume can be reached from, if any. ``kept``: the volume, with what is on it, stays
+    when the claim is deleted.
+    """
 
     name: str
     uid: str
     node: str | None = None
-    bound: bool = False
+    kept: bool = False
     terminating: bool = False
 
 

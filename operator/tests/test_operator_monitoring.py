@@ -88,6 +88,14 @@ def test_expression_asks_for_series_that_there_are(expression: str, exposed: dic
                 assert value in get_args(QueryState)
 
 
+def test_the_dashboard_shows_what_the_operator_measures(exposed: dict[str, set[str]]) -> None:
+    told = (FILES / "dashboard.json").read_text()
+    own = {name for name in exposed if name.startswith(("qserv_operator_", "qserv_cluster_", "qserv_catalog_"))}
+    families = {re.sub("_(bucket|sum|count|total|created)$", "", name) for name in own}
+    hidden = {name for name in families if not re.search(rf"\b{name}(_bucket|_total)?\b", told)}
+    assert hidden == {"qserv_operator_leader", "qserv_operator_last_reconcile_timestamp_seconds"}, "these have alerts"
+
+
 def test_every_alert_says_what_and_what_to_do() -> None:
     alerts = yaml.safe_load((FILES / "alerts.yaml").read_text())
     for rule in (rule for group in alerts["groups"] for rule in group["rules"]):

@@ -62,7 +62,7 @@ def calm(spec: ClusterSpec) -> dict[str, Any]:
             nodes[node] = {"name": node, "labels": {"kubernetes.io/hostname": node}, "ready_since": NOW - 90_000}
             if component in (Component.WORKER, Component.METADATA):
                 claim = IDENTITY.claim(component, ordinal)
-                claims[claim] = {"name": claim, "uid": f"uid-{claim}", "node": node, "bound": True}
+                claims[claim] = {"name": claim, "uid": f"uid-{claim}", "node": node}
     sets = {str(c): {"replicas": COUNTS[c], "hash": "now", "template": made[c]} for c in COUNTS if c in made}
     keys = {"sky-secret": ["secret"], "sky-metadata": ["password", "root-password"], "sky-user-qserv": ["password"]}
     workers = {

@@ -179,6 +179,22 @@ def test_evictions_are_held_back_while_chunks_are_at_risk(calm: Round, suspended
     assert allowed() == 1
 
 
+@pytest.mark.parametrize(("policy", "kept"), [("Delete", True), ("Retain", False)])
+def test_a_disk_that_nobody_knows_is_given_up_only_where_its_volume_stays(calm: Round, policy: str, kept: bool) -> None:
+    world, name = calm.world, f"data-{CLUSTER}-worker-1"
+    for volume in world.api.of_kind("PersistentVolume"):
+        volume["spec"]["persistentVolumeReclaimPolicy"] = policy
+    claim = world.api.find("PersistentVolumeClaim", NAMESPACE, name)
+    assert claim is not None
+    world.nodes[claim["metadata"]["disk-node"]].up = False
+    del world.engine.workers[f"{CLUSTER}-worker-1"]
+    calm.pass_(40)
+    after = world.api.find("PersistentVolumeClaim", NAMESPACE, name)
+    assert (after is claim) is kept
+    assert calm.condition()["reason"] == ("ReplacementBlocked" if kept else "Healthy")
+    assert not kept or f"kubectl delete pvc {name}" in calm.condition()["message"]
+
+
 def test_a_load_that_failed_is_tried_again_when_asked(calm: Round) -> None:
     put_catalog(calm.world, catalog_of(["broken"], "Retain"))
     calm.pass_(8)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from operator_world.acts import CATALOG, calm_down, disturb
+from operator_world.acts import CATALOG, calm_down, disturb, obey
 from operator_world.api import Object
 from operator_world.world import CLUSTER, NAMESPACE, UnsafeError, World
 
@@ -165,6 +165,7 @@ def settle(world: World, operators: Sequence[Operator]) -> int:
         world.step()
         for operator in operators:
             operator.turn()
+        obey(world)
         if settled(world):
             return count
     status = ClusterStatus.model_validate(world.cluster["status"])

@@ -1,7 +1,8 @@
 """Loss of nodes: a countdown by its cause, then a new worker of the same name on another node.
 
 The engine makes the copies that are missing by itself. What is left to do here is to give the worker's name a new disk,
-and only when the engine, asked at that moment, says that nothing is lost by it.
+and only when the engine, asked at that moment, says that nothing is lost by it. Of a worker that it does not know it
+cannot say so: such a claim is deleted only where its volume outlives it.
 """
 
 from __future__ import annotations
@@ -150,17 +151,23 @@ def replace_lost(snapshot: Snapshot, lost: list[Loss], now: float) -> Task:
         return Task()
     steps: list[Step] = []
     blocked = []
+    unknown = []
     for loss in lost:
         if loss.replace_at is None or now < loss.replace_at or snapshot.engine is None:
             continue
         registered = snapshot.engine.workers.get(loss.worker)
         if registered is not None and registered.at_risk:
             blocked.append(f"{loss.worker} ({registered.at_risk} chunks)")
-            continue
-        steps.append(_replacement(loss, registered=registered is not None))
+        elif registered is None and loss.claim is not None and not (loss.claim.terminating or loss.claim.kept):
+            unknown.append(f"kubectl delete pvc {loss.claim.name}")
+        else:
+            steps.append(_replacement(loss, registered=registered is not None))
     findings: list[Finding] = []
     if blocked:
         findings.append(degraded(Reason.REPLACEMENT_BLOCKED, f"last copies are on lost nodes: {listed(blocked)}"))
+    if unknown:
+        text = f"nobody knows what is on disks of workers that the engine does not know; if nothing: {listed(unknown)}"
+        findings.append(degraded(Reason.REPLACEMENT_BLOCKED, text))
     findings.append(degraded(Reason.NODE_LOST, f"workers without their node: {listed([loss.text for loss in lost])}"))
     if steps:
         findings.append(progress(Reason.REPLACING, f"{len(steps)} workers are made anew on other nodes"))
@@ -168,16 +175,19 @@ def replace_lost(snapshot: Snapshot, lost: list[Loss], now: float) -> Task:
 
 
 def _replacement(loss: Loss, *, registered: bool) -> Step:
-    """The registry first: it refuses while anything would be lost. Then the claim, then the pod, or the claim stays."""
+    """The claim first, or it would stay; then the pod. The registry last: whoever is killed in between, a claim that is
+    deleted is one of a worker of which the engine has just said that nothing is lost by it."""
     calls: list[Call] = [SafeToStop((loss.worker,))] if registered else []
-    calls.append(Forget(loss.worker))
     if loss.claim is not None and not loss.claim.terminating:
         calls.append(DeleteClaim(loss.claim.name, loss.claim.uid))
     if loss.pod is not None:
         calls.append(
             DeletePod(loss.pod.name, loss.pod.uid, force=loss.cause in (Cause.NODE_DELETED, Cause.NODE_NOT_READY))
         )
-    message = f"{loss.worker}: its node {loss.node} is lost ({loss.cause}), all its chunks have copies elsewhere"
+    if registered:
+        calls.append(Forget(loss.worker))
+    where = "all its chunks have copies elsewhere" if registered else "the engine does not know it"
+    message = f"{loss.worker}: its node {loss.node} is lost ({loss.cause}), {where}"
     return Step(tuple(calls), Event(Reason.WORKER_REPLACED, message, warning=True))
 
 

@@ -38,7 +38,8 @@ def _scale_in(snapshot: Snapshot, wanted: int, present: int) -> Task:
         text = f"{present} workers become {wanted} when the engine answers: chunks must be moved first"
         return Task(findings=(progress(Reason.SCALING_IN, text),))
     workers = snapshot.engine.workers
-    steps = []
+    # those that stay and were emptied for a maintenance that is over: what the leaving ones hold may need them
+    steps = [*_back_online(snapshot, wanted)]
     for name in names:
         worker = workers.get(name)
         if worker is not None and worker.state in ("online", "read-only"):

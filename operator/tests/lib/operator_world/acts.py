@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -215,6 +216,16 @@ ACTS: dict[Act, int] = {
 def disturb(world: World, chance: random.Random) -> None:
     """Something happens."""
     chance.choices(list(ACTS), list(ACTS.values()))[0](world, chance)
+
+
+def obey(world: World) -> None:
+    """A person gives up the disk of a lost node as the status says, when nothing is on it."""
+    needed = {disk for disks in world.engine.copies.values() for disk in disks}
+    for condition in world.cluster.get("status", {}).get("conditions", []):
+        for name in re.findall(r"kubectl delete pvc ([a-z0-9-]+)", condition["message"]):
+            claim = world.api.find("PersistentVolumeClaim", NAMESPACE, name)
+            if claim is not None and claim["metadata"]["uid"] not in needed:
+                claim["metadata"].setdefault("deletionTimestamp", "2027-01-01T00:00:00Z")
 
 
 def calm_down(world: World) -> None:
