@@ -9,6 +9,7 @@
     │   ├── NoDatabase, EmptyStatement, UnknownStatement
     │   ├── AmbiguousColumn, NotUniqueTable, WrongColumnCount, SubqueryRows
     │   ├── WrongArguments        a function or restrictor called with what it cannot take
+    │   ├── WrongValue, UnknownCharset    what a variable cannot be set to
     │   ├── RadiusAboveOverlap    a neighbour search wider than the stored overlap
     │   └── Unsupported           understood, and refused
     ├── AccessDenied        a wrong credential, or one without the right
@@ -117,6 +118,16 @@ class WrongArguments(SqlError):
     code = "wrong-arguments"
     mysql = 1210
     sqlstate = "HY000"
+
+
+class WrongValue(SqlError):
+    code = "wrong-value"
+    mysql = 1231
+
+
+class UnknownCharset(SqlError):
+    code = "unknown-character-set"
+    mysql = 1115
 
 
 class RadiusAboveOverlap(SqlError):

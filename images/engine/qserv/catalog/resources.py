@@ -216,6 +216,9 @@ def _as_json(value: dict[str, Any]) -> dict[str, Any]:
 class TransactionWish(Rest):
     database: Name
     context: Annotated[dict[str, Any], AfterValidator(_as_json)] = Field(default_factory=dict)
+    request: str | None = Field(
+        default=None, min_length=1, max_length=64, description="the client's name of it: one that is sent again is it"
+    )
 
 
 class TransactionEnd(Rest):

@@ -10,6 +10,7 @@ import random
 import re
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -45,6 +46,7 @@ from qserv.catalog.resources import (
     TableView,
     TransactionEnd,
     TransactionView,
+    TransactionWish,
     UnitsAnswer,
     UnitsWish,
     WorkerView,
@@ -161,7 +163,8 @@ class Controller:
         return self._ask(IndexView, "GET", f"{_table(database, table)}/index")
 
     def start_transaction(self, database: str, context: dict[str, Any] | None = None) -> TransactionView:
-        return self._ask(TransactionView, "POST", "/transactions", {"database": database, "context": context or {}})
+        wish = TransactionWish(database=database, context=context or {}, request=uuid.uuid4().hex)
+        return self._ask(TransactionView, "POST", "/transactions", wish)
 
     def transactions(self, database: str | None = None) -> tuple[TransactionView, ...]:
         """All transactions, newest first; of one database, or of all."""
@@ -261,7 +264,11 @@ class Controller:
         headers: dict[str, str],
         timeout: float | None = None,
     ) -> httpx.Response:
-        """The leader's answer. Who leads is asked again while there is none, or none can be reached."""
+        """The leader's answer. Who leads is asked again while there is none, or none can be reached.
+
+        A request whose answer was lost may have been carried out, and is sent again: none does a thing twice, but what
+        was created may be said to be there already, and what was removed not to be there.
+        """
         deadline = time.monotonic() + self._patience
         attempt = 0
         while True:

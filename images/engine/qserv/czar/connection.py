@@ -24,7 +24,7 @@ from mysql_mimic.types import Capabilities, Commands, ServerStatus, str_len
 from qserv.catalog import logs
 from qserv.catalog.errors import AccessDenied, ParseError, QservError, QueryKilled, Unsupported
 from qserv.catalog.metadata import Account
-from qserv.czar import login, parameters, statements, variables
+from qserv.czar import charsets, login, parameters, statements, variables
 from qserv.czar.answering import Pieces, Reply, first_pieces
 from qserv.czar.columns import definition
 from qserv.czar.door import Door
@@ -38,6 +38,9 @@ log = logs.get(__name__)
 T = TypeVar("T")
 
 LOGIN_SECONDS = 10.0
+_COLLATION = 8
+"""Where the number of the client's collation is in its answer to the greeting."""
+
 MAX_COMMAND = 64 << 20
 """Bytes of a command: ``max_allowed_packet``."""
 
@@ -130,8 +133,9 @@ class Connection:
         return response, nonce
 
     async def _handshake_response(self) -> HandshakeResponse41 | SSLRequest:
-        data = await self._wire.read(LOGIN_BYTES)
-        return packets.parse_handshake_response(capabilities=self._door.capabilities, data=data)
+        data = bytearray(await self._wire.read(LOGIN_BYTES))
+        data[_COLLATION] = charsets.greeted(data[_COLLATION]).default_collation
+        return packets.parse_handshake_response(capabilities=self._door.capabilities, data=bytes(data))
 
     async def _enter(
         self, name: str, database: str | None, plugin: str | None, proof: tuple[bytes, bytes] | None = None
@@ -142,9 +146,7 @@ class Connection:
         """
         try:
             account = await Prover(self._wire, self._door).account(name, plugin, proof)
-            session = await self._in_thread(
-                lambda: Session(self._door.czar, account, database=database or None, connection=self.id)
-            )
+            session = await self._in_thread(lambda: self._new_session(account, database or None))
         except QservError as error:
             log.info("login refused", connection=self.id, reason=error.code)
             await self._wire.send(self._say.refusal(error))
@@ -154,10 +156,13 @@ class Connection:
         await self._wire.send(self._say.ok())
         return True
 
+    def _new_session(self, account: Account, database: str | None) -> Session:
+        return Session(self._door.czar, account, database=database, connection=self.id, cipher=self._wire.cipher)
+
     def _begin(self, session: Session) -> None:
         """Go on in a new session, in the character set that the client logged in with."""
-        for name in ("client", "connection", "results"):
-            session.variables.set(f"character_set_{name}", self._charset.name)
+        for name in charsets.VARIABLES:
+            session.variables.set(name, self._charset.name)
         self._session = session
         self._prepared.clear()
 
@@ -245,20 +250,25 @@ class Connection:
             raise AccessDenied("log in first")
         return self._session
 
-    def _decode(self, data: bytes) -> str:
-        charset = CharacterSet[str(self._current().variables.get_variable("character_set_client"))]
-        return data.decode(charset.codec)
-
-    def _query_text(self, data: bytes) -> str:
-        charset = CharacterSet[str(self._current().variables.get_variable("character_set_client"))]
-        try:
-            return str(packets.parse_com_query(self._capabilities, charset, data).sql)
-        except UnicodeDecodeError as error:
-            raise ParseError(f"the statement is not text in {charset.name}: {error.reason}") from None
+    @property
+    def _client(self) -> CharacterSet:
+        return charsets.client(self._current().variables)
 
     @property
     def _results(self) -> CharacterSet:
-        return CharacterSet[str(self._current().variables.get_variable("character_set_results"))]
+        return charsets.results(self._current().variables)
+
+    def _decode(self, data: bytes) -> str:
+        return self._text(lambda: data.decode(self._client.codec))
+
+    def _query_text(self, data: bytes) -> str:
+        return self._text(lambda: str(packets.parse_com_query(self._capabilities, self._client, data).sql))
+
+    def _text(self, decode: Callable[[], str]) -> str:
+        try:
+            return decode()
+        except UnicodeDecodeError as error:
+            raise ParseError(f"what was sent is not text in {self._client.name}: {error.reason}") from None
 
     async def _answer(self, begin: Callable[[], Result], *, binary: bool) -> None:
         """Run a statement and send what it answers."""
@@ -333,13 +343,12 @@ class Connection:
 
     async def _execute(self, data: bytes) -> None:
         prepared, session = self._statement(data), self._current()
-        charset = CharacterSet[str(session.variables.get_variable("character_set_client"))]
         flags = data[4]
         attributes = bool(self._capabilities & Capabilities.CLIENT_QUERY_ATTRIBUTES) and (
             prepared.parameters > 0 or bool(flags & 0x08)
         )
         try:
-            values = parameters.read(prepared, data[9:], attributes=attributes, charset=charset)
+            values = parameters.read(prepared, data[9:], attributes=attributes, charset=self._client)
         finally:
             prepared.forget_long_data()
         statement = statements.bind(prepared.statement, values) if prepared.statement is not None else None
@@ -371,13 +380,13 @@ class Connection:
     async def _change_user(self, data: bytes) -> bool:
         asked = packets.parse_com_change_user(self._capabilities, self._charset, data)
         self._session = self.account = None
-        self._charset = asked.client_charset or self._charset
+        self._charset = charsets.greeted(asked.client_charset or self._charset)
         # The first nonce was used already: the answer to it proves nothing now, so another is asked for.
         return await self._enter(asked.username, asked.database, asked.client_plugin)
 
     async def _reset(self, _data: bytes) -> None:
         account = self._current().account
-        session = await self._in_thread(lambda: Session(self._door.czar, account, connection=self.id))
+        session = await self._in_thread(lambda: self._new_session(account, None))
         session.database = self._current().database
         self._begin(session)
         await self._wire.send(self._say.ok())

@@ -1,9 +1,10 @@
 """Who may log in: accounts of the metadata, by MySQL's two ways to prove a password or by HTTP Basic.
 
 Of a password its double SHA-1 and its double SHA-256 are kept. With the latter the short way of caching_sha2_password
-always suffices; an account of which it is not kept proves its password itself, and that inside of TLS alone.
+suffices; where it fails the client is asked for the password itself, and that inside of TLS alone.
 
-An unknown name and a wrong password take the same steps and end in the same error, so that names cannot be guessed.
+An unknown name, a wrong password and an account whose SHA-256 is not kept take the same steps and end in the same
+error, so that names cannot be guessed.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from collections.abc import Callable
 
 from mysql_mimic.utils import nonce
 
+from qserv.catalog import logs
 from qserv.catalog.errors import AccessDenied, Unauthenticated
 from qserv.catalog.metadata import Account, Metadata, password_auth, password_sha2
 from qserv.czar import metrics
+
+log = logs.get(__name__)
 
 NATIVE = "mysql_native_password"
 SHA2 = "caching_sha2_password"
@@ -28,7 +32,9 @@ SHA2_ASK = b"\x01\x04"
 
 NONCE_BYTES = 20
 
-_NOBODY = Account("", password_auth("no one has this password"), sha2=password_sha2("no one has this password"))
+_NOBODYS = "no one has this password"
+_NOBODY = Account("", password_auth(_NOBODYS))
+_NOBODY_SHA2 = password_sha2(_NOBODYS)
 
 
 def new_nonce() -> bytes:
@@ -55,24 +61,23 @@ def check_scramble(metadata: Metadata, name: str, scramble: bytes, given: bytes)
 
 
 def check_sha2_scramble(metadata: Metadata, name: str, scramble: bytes, given: bytes) -> Account | None:
-    """As :func:`check_scramble`, for caching_sha2_password; None where the account has to tell its password itself.
+    """As :func:`check_scramble`, for caching_sha2_password; None where the scramble proves nothing.
 
-    The answer is SHA256(password) XOR SHA256(SHA256(SHA256(password)) + nonce), or nothing for an empty password.
+    The answer is SHA256(password) XOR SHA256(SHA256(SHA256(password)) + nonce), or nothing for an empty password, which
+    is the whole proof of it.
     """
     found = metadata.account(name)
-    if found is not None and found.sha2 is None:
-        return None
-    kept = bytes.fromhex((found or _NOBODY).sha2 or "")
     scramble = b"" if scramble == b"\0" else scramble
-    if scramble:
-        proven = _proves(scramble, _sha256(kept + given), kept, _sha256)
-    else:
-        proven = hmac.compare_digest(bytes.fromhex(password_sha2("")), kept)
-    return _let_in(found, name, proven, using=bool(scramble))
+    if not scramble:
+        return check_password(metadata, name, "")
+    if found is not None and found.sha2 is None:
+        log.info("the SHA-256 of an account's password is not kept: have the password set anew", account=name)
+    kept = bytes.fromhex((found and found.sha2) or _NOBODY_SHA2)
+    return found if _proves(scramble, _sha256(kept + given), kept, _sha256) else None
 
 
 def check_password(metadata: Metadata, name: str, password: str) -> Account:
-    """The account of a password that a client told inside of TLS.
+    """The account of a password that a client told: inside of TLS, or an empty one.
 
     Raises
     ------
@@ -92,10 +97,14 @@ def _proves(scramble: bytes, mask: bytes, kept: bytes, digest: Callable[[bytes],
 
 def _let_in(found: Account | None, name: str, proven: bool, *, using: bool) -> Account:
     if found is None or not proven:
-        metrics.REFUSED.labels("mysql").inc()
-        told = "YES" if using else "NO"
-        raise AccessDenied(f"Access denied for user '{name}'@'%' (using password: {told})")
+        raise refusal(name, using=using)
     return found
+
+
+def refusal(name: str, *, using: bool) -> AccessDenied:
+    """What is said to one who is not let in; ``using``: whether a password was given."""
+    metrics.REFUSED.labels("mysql").inc()
+    return AccessDenied(f"Access denied for user '{name}'@'%' (using password: {'YES' if using else 'NO'})")
 
 
 def check_basic(metadata: Metadata, header: str | None, door: str) -> Account:

@@ -92,7 +92,7 @@ async def serving(settings: CzarSettings, metadata: Metadata) -> AsyncIterator[P
     executor = Executor(
         metadata, Workers(trust), Merger(settings), SpillSpace(settings.result_dir, settings.spill_limit)
     )
-    czar = Czar(executor, queries, settings.query_timeout)
+    czar = Czar(executor, queries, settings.query_timeout, _facts(settings))
     pool = ThreadPoolExecutor(settings.max_connections + _SPARE_THREADS, thread_name_prefix="statement")
     mysql = MysqlServer(Door(czar, metadata, trust, pool), settings.max_connections)
     queries.close_connection = mysql.close_connection
@@ -102,6 +102,7 @@ async def serving(settings: CzarSettings, metadata: Metadata) -> AsyncIterator[P
             flight = SqlFlight(czar, metadata, trust, f"{settings.host}:{settings.flight_port}")
             stack.push_async_callback(asyncio.to_thread, flight.end)
             mysql_port = await mysql.start(settings.host, settings.mysql_port)
+            czar.facts["port"] = mysql_port
             stack.push_async_callback(mysql.stop)
             stack.push_async_callback(asyncio.to_thread, queries.close)
             yield Ports(mysql_port, http_port, flight.port)
@@ -110,6 +111,11 @@ async def serving(settings: CzarSettings, metadata: Metadata) -> AsyncIterator[P
         pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(executor.close)
         metadata.close()
+
+
+def _facts(settings: CzarSettings) -> dict[str, str | int]:
+    tls = "YES" if settings.tls_cert else "DISABLED"
+    return {"port": settings.mysql_port, "hostname": socket.gethostname(), "have_ssl": tls, "have_openssl": tls}
 
 
 @contextlib.asynccontextmanager

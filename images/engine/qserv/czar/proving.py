@@ -10,7 +10,6 @@ from typing import TypeVar
 from mysql_mimic import packets
 from mysql_mimic.charset import CharacterSet
 
-from qserv.catalog.errors import AccessDenied
 from qserv.catalog.metadata import Account
 from qserv.czar import login
 from qserv.czar.door import Door
@@ -24,7 +23,7 @@ LOGIN_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Prover:
-    """Asks one client. All methods raise :class:`AccessDenied` for a wrong password and an unknown name alike."""
+    """Asks one client. All methods raise ``AccessDenied`` for a wrong password and an unknown name alike."""
 
     wire: Wire
     door: Door
@@ -48,10 +47,7 @@ class Prover:
             self.wire.put(login.SHA2_PROVEN)
             return account
         if not self.wire.encrypted:
-            raise AccessDenied(
-                f"Access denied for user '{name}'@'%': log in through TLS, or with {login.NATIVE}, "
-                "or have the password set anew"
-            )
+            raise login.refusal(name, using=True)
         await self.wire.send(login.SHA2_ASK)
         password = (await self.wire.read(LOGIN_BYTES)).removesuffix(b"\0").decode()
         return await self._in_thread(lambda: login.check_password(metadata, name, password))

@@ -67,11 +67,12 @@ class Result:
 
 @dataclass(slots=True)
 class Czar:
-    """What all sessions share."""
+    """What all sessions share. ``facts`` are the system variables that tell where and how this czar is reached."""
 
     executor: Executor
     queries: Queries
     query_timeout: float
+    facts: dict[str, str | int] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     _clients: Iterator[int] = field(default_factory=lambda: itertools.count((1 + secrets.randbelow(1 << 30)) << 32))
 
@@ -81,14 +82,17 @@ class Czar:
 
 
 class Session:
-    """For one statement at a time. ``connection`` is the client's id."""
+    """For one statement at a time. ``connection`` is the client's id, ``cipher`` that of its TLS, if any."""
 
-    def __init__(self, czar: Czar, account: Account, *, database: str | None = None, connection: int) -> None:
+    def __init__(
+        self, czar: Czar, account: Account, *, database: str | None = None, connection: int, cipher: str = ""
+    ) -> None:
         self._czar = czar
         self.account = account
         self.connection = connection
+        self._cipher = cipher
         self.database: str | None = None
-        self.variables = variables.session_variables()
+        self.variables = variables.session_variables(czar.facts)
         self.own: dict[str, Value] = {}
         self._named = Named()
         self.warnings: list[Warning_] = []
@@ -282,7 +286,7 @@ class Session:
 
     def _status(self) -> list[tuple[str, str]]:
         return [
-            ("Ssl_cipher", ""),
+            ("Ssl_cipher", self._cipher),
             ("Threads_running", str(len(self._czar.queries.running(self.account)))),
             ("Uptime", str(int(time.monotonic() - self._czar.began))),
         ]

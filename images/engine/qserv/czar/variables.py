@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from mysql_mimic.charset import CharacterSet
 from mysql_mimic.errors import MysqlError
 from mysql_mimic.variables import DEFAULT, SYSTEM_VARIABLES, GlobalVariables, SessionVariables, VariableSchema
 from sqlglot import exp
 
-from qserv.catalog.errors import UnknownVariable, Unsupported, WrongArguments
+from qserv.catalog.errors import UnknownVariable, Unsupported, WrongValue
+from qserv.czar import charsets
 from qserv.czar.statements import Value
 
 VERSION = f"8.0.43-qserv-{version('qserv')}"
@@ -35,11 +36,7 @@ _OURS: dict[str, VariableSchema] = {
     "read_only": (bool, True, False),
     "query_cache_size": (int, 0, True),
     "query_cache_type": (str, "OFF", True),
-    "have_ssl": (str, "DISABLED", False),
-    "have_openssl": (str, "DISABLED", False),
     "protocol_version": (int, 10, False),
-    "hostname": (str, "qserv", False),
-    "port": (int, 4040, False),
     "socket": (str, "", False),
     "datadir": (str, "", False),
     "net_read_timeout": (int, 30, True),
@@ -93,8 +90,10 @@ _TRANSACTION = {
 _WORDS: dict[str, Value] = {"ON": True, "OFF": False, "TRUE": True, "FALSE": False, "NULL": None}
 
 
-def session_variables() -> SessionVariables:
-    return SessionVariables(GlobalVariables(_SCHEMA))
+def session_variables(facts: Mapping[str, str | int]) -> SessionVariables:
+    """A session's variables; ``facts`` are those that tell of its czar and its connection."""
+    ours = {name: (type(told), told, False) for name, told in facts.items()}
+    return SessionVariables(GlobalVariables(_SCHEMA | ours))
 
 
 def get(variables: SessionVariables, name: str) -> Value:
@@ -126,7 +125,7 @@ def assign(statement: exp.Set, variables: SessionVariables, own: dict[str, Value
 
     Raises
     ------
-    UnknownVariable, WrongArguments, Unsupported
+    UnknownVariable, UnknownCharset, WrongValue, Unsupported
         For what cannot be set.
     """
     for item in statement.expressions:
@@ -144,13 +143,10 @@ def assign(statement: exp.Set, variables: SessionVariables, own: dict[str, Value
 
 
 def _names(item: exp.SetItem, variables: SessionVariables) -> None:
-    name = item.name.lower() if item.name.upper() != "DEFAULT" else "utf8mb4"
-    name = "utf8" if name == "utf8mb3" else name
-    if name not in CharacterSet.__members__:
-        raise WrongArguments(f"Unknown character set: '{name}'")
-    for variable in ("character_set_client", "character_set_connection", "character_set_results"):
-        variables.set(variable, name)
-    variables.set("collation_connection", item.text("collate") or CharacterSet[name].default_collation.name)
+    found = charsets.named(item.name)
+    for variable in charsets.VARIABLES:
+        variables.set(variable, found.name)
+    variables.set("collation_connection", item.text("collate") or found.default_collation.name)
 
 
 def _variable(item: exp.SetItem, variables: SessionVariables, own: dict[str, Value]) -> None:
@@ -163,16 +159,15 @@ def _variable(item: exp.SetItem, variables: SessionVariables, own: dict[str, Val
         raise Unsupported(f"{name} is not set for all sessions here: variables are set for a session only")
     get(variables, name)
     value = DEFAULT if right.name.upper() == "DEFAULT" and not isinstance(right, exp.Literal) else _value(right)
-    if name == "character_set_results" and value is None:
-        value = "utf8mb4"
-    if name.startswith("character_set_") and isinstance(value, str) and value not in CharacterSet.__members__:
-        raise WrongArguments(f"Unknown character set: '{value}'")
+    refused = WrongValue(f"Variable '{name}' can't be set to the value of '{right.sql(dialect='mysql')}'")
+    if name in charsets.VARIABLES and value is not DEFAULT:
+        if value is None and name != "character_set_results":
+            raise refused
+        value = charsets.named("utf8mb4" if value is None else value).name
     try:
         variables.set(name, value)
     except (MysqlError, ValueError, TypeError) as error:
-        raise WrongArguments(
-            f"Variable '{name}' can't be set to the value of '{right.sql(dialect='mysql')}'"
-        ) from error
+        raise refused from error
 
 
 def _value(node: exp.Expression) -> Value:

@@ -93,7 +93,13 @@ class Wire:
 
     @property
     def encrypted(self) -> bool:
-        return self.writer.get_extra_info("ssl_object") is not None
+        return bool(self.cipher)
+
+    @property
+    def cipher(self) -> str:
+        """The name of TLS's cipher; empty outside of it."""
+        found = self.writer.get_extra_info("cipher")
+        return str(found[0]) if found else ""
 
     async def drain(self) -> None:
         """Send what was put, and wait until the client has taken most of it."""

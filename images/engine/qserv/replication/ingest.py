@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -38,9 +39,12 @@ class Ingest:
         self._contributed = contributed
         self._ended = ended
 
-    def start(self, database: str, context: dict[str, Any]) -> TransactionView:
+    def start(self, database: str, context: dict[str, Any], request: str | None) -> TransactionView:
+        """Start a transaction, once for a ``request``."""
+        once = request or uuid.uuid4().hex  # the database's own transaction may be run again
+
         def work(connection: Connection) -> IngestRow:
-            return ingests.start(connection, tables.database(connection, database).id, context)
+            return ingests.start(connection, tables.database(connection, database).id, context, once)
 
         return self.transaction(self._leader.write(work).id)
 

@@ -194,8 +194,8 @@ def index(controller: Leading, database: str, table: str) -> IndexView:
 
 @router.post("/transactions")
 def start_transaction(controller: Leading, wish: TransactionWish) -> TransactionView:
-    """Start a transaction in a database; its context is the client's own."""
-    return controller.ingest.start(wish.database, wish.context)
+    """Start a transaction in a database; its context is the client's own, and the same `request` again starts none."""
+    return controller.ingest.start(wish.database, wish.context, wish.request)
 
 
 @router.get("/transactions")

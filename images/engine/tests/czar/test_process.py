@@ -148,6 +148,10 @@ def test_tls(cluster: Cluster, certificate: Path) -> None:
         with contextlib.closing(secure.connect(ssl=trusted)) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT 'over TLS', REPEAT('x', 100000)")
             assert cursor.fetchall() == (("over TLS", "x" * 100_000),)
+            cursor.execute("SELECT @@have_ssl, @@port")
+            assert cursor.fetchall() == (("YES", ports.mysql),)
+            cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
+            assert cursor.fetchall()[0][1].startswith("TLS_")
         with pytest.raises(pymysql.err.OperationalError) as raised:
             secure.connect(ssl=trusted, password="wrong")
         assert raised.value.args[0] == 1045
@@ -162,13 +166,17 @@ def test_a_password_kept_before_sha2_is_told_inside_of_tls_alone(cluster: Cluste
         with contextlib.closing(mysql.connector.connect(**login)) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT CURRENT_USER()")
             assert cursor.fetchall() == [("ann@%",)]
-        with pytest.raises(mysql.connector.Error) as wrong:
-            mysql.connector.connect(**{**login, "password": "wrong"})
-        assert wrong.value.errno == 1045
+        for tls in ({}, {"ssl_disabled": True}):
+            # it and others that are refused cannot be told apart
+            for user, password in (("ann", "wrong"), ("joe", "wrong"), ("nobody", "ann"), ("ann", "")):
+                with pytest.raises(mysql.connector.Error) as refused:
+                    mysql.connector.connect(**{**login, **tls, "user": user, "password": password})
+                using = "YES" if password else "NO"
+                assert refused.value.errno == 1045
+                assert refused.value.msg == f"Access denied for user '{user}'@'%' (using password: {using})"
         with pytest.raises(mysql.connector.Error) as bare:
             mysql.connector.connect(**{**login, "ssl_disabled": True})
-        assert bare.value.errno == 1045
-        assert "through TLS" in str(bare.value)
+        assert bare.value.msg == "Access denied for user 'ann'@'%' (using password: YES)"
 
 
 def test_tls_that_comes_with_its_request(cluster: Cluster, certificate: Path) -> None:

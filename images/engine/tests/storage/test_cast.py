@@ -94,6 +94,11 @@ def test_typed_values_become_their_column(values: pa.Array, declared: str, expec
     [
         (["1", "x"], "INT"),
         (["1", "2.5"], "INT"),
+        (["1", "0x10"], "INT"),
+        (["1", "-0X1F"], "BIGINT"),
+        (["1", "+-2"], "INT"),
+        (["1", "0x1"], "BIT(3)"),
+        (["1", "0x1"], "DOUBLE"),
         (["1", "128"], "TINYINT"),
         (["1", "-1"], "INT UNSIGNED"),
         (["1", "8388608"], "MEDIUMINT"),

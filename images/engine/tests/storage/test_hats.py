@@ -39,6 +39,23 @@ def write_hats(catalog: Path) -> None:
     (catalog / "dataset/_common_metadata").touch()
 
 
+def write_hats_of_folders(catalog: Path) -> None:
+    """The same rows, two files a pixel, as a catalog with ``hats_npix_suffix=/`` has them."""
+    write_hats(catalog)
+    with (catalog / "hats.properties").open("a") as properties:
+        properties.write("hats_npix_suffix=/\n")
+    facts = []
+    for leaf in sorted((catalog / "dataset").rglob("Npix=*.parquet")):
+        rows = pq.read_table(leaf)
+        leaf.unlink()
+        folder = leaf.with_suffix("")
+        folder.mkdir()
+        for number, part in enumerate((rows.slice(0, 2), rows.slice(2))):
+            pq.write_table(part, folder / f"part{number}.parquet", metadata_collector=facts)
+            facts[-1].set_file_path(str((folder / f"part{number}.parquet").relative_to(catalog / "dataset")))
+    pq.write_metadata(rows.schema, catalog / "dataset/_metadata", metadata_collector=facts)
+
+
 def rows_of(source: SourceSpec, base: Path, spool: Path) -> list[int]:
     found: list[int] = []
     for url in expand(source, base):
@@ -74,6 +91,25 @@ def test_a_web_server_that_lists_nothing_serves_a_catalog(tmp_path: Path, served
     write_hats(tmp_path / "small")
     source = SourceSpec(path=f"{served}/small/", format=Format.HATS)
     assert rows_of(source, tmp_path, tmp_path / "spool") == list(range(16))
+
+
+def test_pixels_may_be_folders(tmp_path: Path, served: str) -> None:
+    write_hats_of_folders(tmp_path / "small")
+    for path in ("small", f"{served}/small"):
+        assert rows_of(SourceSpec(path=path, format=Format.HATS), tmp_path, tmp_path / "spool") == list(range(16))
+
+
+@pytest.mark.parametrize(("left", "message"), [(None, "copy it to a disk"), (b"", "cannot be read")])
+def test_folders_whose_files_nothing_names_are_told_so(
+    tmp_path: Path, served: str, left: bytes | None, message: str
+) -> None:
+    write_hats_of_folders(tmp_path / "small")
+    names = tmp_path / "small/dataset/_metadata"
+    names.unlink()
+    if left is not None:
+        names.write_bytes(left)
+    with pytest.raises(DataError, match=rf"small: .*dataset/_metadata.*{message}"):
+        expand(SourceSpec(path=f"{served}/small", format=Format.HATS), tmp_path)
 
 
 def test_a_collection_is_its_primary_catalog(tmp_path: Path, served: str) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -102,6 +106,27 @@ def test_columns_by_name_in_any_order_and_case(tmp_path: Path) -> None:
 def test_a_bad_csv_names_file_line_and_column(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read(csv_file(tmp_path, text))
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('a,b,c\n1,2,x\n2,3,"y\n3,4,z\n', 3),  # to the end of the file
+        ('a,b,c\n1,2,x\n2,3,"y', 3),
+        ('a,b,c\n1,2,"x\n2,3,y\n3,4,"z"\n4,5,w\n', 2),  # to the next quote
+        ('a,b,c\n1,2,x\n2,"3,y\n3,4,z\n', 3),
+        ('a,b,c\n1,2,"x\n' + "2,3,y\n" * 600_000, 2),  # further than Arrow looks
+    ],
+)
+def test_a_quote_that_is_not_closed(tmp_path: Path, text: str, line: int, suffix: str) -> None:
+    wide = (*COLUMNS[:2], Column("c", SqlType.parse("TEXT")))
+    with pytest.raises(DataError, match=rf"in\.csv{suffix}, line {line}: the quotes \" of the record .* do not pair"):
+        read(csv_file(tmp_path, text, f"in.csv{suffix}"), wide)
+
+
+def test_a_quote_within_a_value_that_has_none_around_it_is_a_character(tmp_path: Path) -> None:
+    assert [row["c"] for row in read(csv_file(tmp_path, 'a,b,c\n1,2,5" f/8\n2,3,"""6"""\n'))] == ['5" f/8', '"6"']
 
 
 def test_a_bad_value_far_into_a_file_of_many_batches(tmp_path: Path) -> None:
@@ -302,6 +327,13 @@ def test_urls_are_shown_without_secrets() -> None:
     assert shown("https://user:word@host/path/x.csv?signature=abc") == "https://host/path/x.csv"
 
 
+def test_fits_is_read_where_the_home_cannot_be() -> None:
+    environment = {"HOME": f"/{'x' * 300}", "PATH": os.environ["PATH"]}  # no name that a file system takes
+    command = [sys.executable, "-c", "from qserv.storage import fitsfile"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 Answer = Callable[[BaseHTTPRequestHandler, int], None]
 
 
@@ -414,8 +446,27 @@ def test_a_server_that_sends_in_drops_is_given_up(
                 request.wfile.write(bytes([byte]))
                 time.sleep(0.01)
 
-    with pytest.raises(Unavailable, match=r"in\.csv: the server is too slow: \d+ bytes came in"):
+    with pytest.raises(DataError, match=r"in\.csv: the server is too slow: \d+ bytes came in"):
         read(serve(answer))
+
+
+def test_a_server_that_says_nothing_is_given_up(
+    serve: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_TIMEOUT", httpx.Timeout(0.2))
+    read_it, asked = threading.Event(), []
+
+    def answer(request: BaseHTTPRequestHandler, number: int) -> None:
+        asked.append(number)
+        read_it.wait(60)
+
+    url = serve(answer)
+    try:
+        with pytest.raises(DataError, match=r"in\.csv: the server is too slow: nothing came in 2 times 0\.2 seconds"):
+            read(url)
+    finally:
+        read_it.set()
+    assert asked == [0, 1]
 
 
 def test_a_server_that_leads_in_a_circle(serve: Callable[[Answer], str]) -> None:

@@ -52,9 +52,22 @@ class ContributionRow:
     changed: float
 
 
-def start(connection: Connection, database_id: int, context: dict[str, Any]) -> IngestRow:
+def start(connection: Connection, database_id: int, context: dict[str, Any], request: str | None = None) -> IngestRow:
+    """Start a transaction, or find the one that the same ``request`` started.
+
+    Raises
+    ------
+    Conflict
+        When that one is of another database, or has another context.
+    """
+    t = schema.ingest.c
+    if request is not None and (row := connection.execute(select(schema.ingest).where(t.request == request)).first()):
+        found = _ingest(row)
+        if (found.database_id, found.context) != (database_id, context):
+            raise Conflict(f"the request {request!r} has started transaction {found.id}, which is another: choose anew")
+        return found
     values = {"database_id": database_id, "state": "started", "context": context, "started": time.time()}
-    result = connection.execute(insert(schema.ingest).values(values))
+    result = connection.execute(insert(schema.ingest).values(values | {"request": request}))
     identifier = result.inserted_primary_key
     return get(connection, identifier[0] if identifier else 0)
 

@@ -145,6 +145,7 @@ ingest = _table(
     Column("database_id", _ID, ForeignKey("catalog_database.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("state", String(16), nullable=False, index=True),
     Column("context", JSON, nullable=False),
+    Column("request", String(64), nullable=True, unique=True, index=True),
     Column("failure", JSON, nullable=True),
     Column("started", Double, nullable=False),
     Column("committing", Double, nullable=True),
