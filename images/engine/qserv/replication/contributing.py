@@ -94,8 +94,7 @@ class Contributing:
 
     def _ask(self, address: str, row: ContributionRow) -> ContributionState:
         key = ContributionKey(contribution=row.id, attempt=row.attempt, wait=_FOLLOW_SECONDS)
-        told = self._calls.client(address).action("contribution", key, ContributionState)
-        return told if told is not None else ContributionState(state="unknown")
+        return self._calls.client(address).action("contribution", key, ContributionState)
 
     def _ended_badly(self, row: ContributionRow, told: ContributionState) -> None:
         failure = told.failure or Failure(code=WorkerFailed.code, message="the worker gave no reason")
@@ -130,7 +129,8 @@ class Contributing:
         boots = {worker.name: worker.boot for worker in workers.values()}
         given = False
         for row in rows:
-            if row.state != "queued" or time.time() - row.changed < _pause(row.attempt):
+            # It may have been written by another controller, on a machine whose clock is ahead.
+            if row.state != "queued" or 0.0 <= time.time() - row.changed < _pause(row.attempt):
                 continue
             keeper = worker_of(row.url)
             if keeper is not None and _gone(keeper, workers):
