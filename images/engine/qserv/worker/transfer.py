@@ -82,7 +82,13 @@ class FileSource:
         return Inventory(prefix=prefix, files=self._store.list(prefix))
 
     def verify(self, wish: Verify) -> Verified:
-        """The sums of files, read anew from the disk; one that cannot be read counts as not there."""
+        """The sums of files, read anew from the disk; one that cannot be read counts as not there.
+
+        Raises
+        ------
+        WorkerFailed
+            Where this process is in no state to read any.
+        """
         pace = Pace(wish.bandwidth)
 
         def read(size: int) -> None:
@@ -94,6 +100,8 @@ class FileSource:
             try:
                 sums[path] = files.sum_on_disk(files.existing(self._store.root, path), read)
             except (FileMissing, OSError) as error:
+                if isinstance(error, OSError) and files.wanting(error):
+                    raise failures.of_disk(error, path) from None
                 log.warning("a file cannot be read", path=path, reason=str(error))
                 sums[path] = None
         return Verified(sums=sums)

@@ -85,9 +85,7 @@ def stage(
 
 def prepare(client: WorkerClient, *contributions: tuple[int, int], transaction: int = 1, **more: object) -> Prepared:
     wish = Prepare(transaction=transaction, tables=(FACTS,), contributions=contributions, **more)
-    found = client.action("prepare", wish, Prepared, timeout=60)
-    assert found is not None
-    return found
+    return client.action("prepare", wish, Prepared, timeout=60)
 
 
 def of_kind(prepared: Prepared, kind: FileKind) -> list[StagedUnit]:
@@ -100,7 +98,6 @@ def read(root: Path, files: list[StagedUnit]) -> pa.Table:
 
 def inventory(client: WorkerClient) -> list[str]:
     found = client.action("inventory", Inventory(), Inventory)
-    assert found is not None
     return [path for path, _ in found.files]
 
 
@@ -121,7 +118,6 @@ def test_staged_rows_become_files_that_answer_queries_on_another_worker(site: Si
     target.action("fetch", fetch, timeout=60)
     target.action("fetch", fetch, timeout=60)
     sums = target.action("verify", Verify(paths=tuple(file.path for file in prepared.files)), Verified)
-    assert sums is not None
     assert sums.sums == {file.path: file.sha256 for file in prepared.files}
 
     files = {file.number: StoredFile(file.path, file.sha256, file.bytes) for file in main}
