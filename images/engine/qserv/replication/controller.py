@@ -92,6 +92,7 @@ class Controller:
             metadata,
             self.leader,
             self.registry,
+            self.calls,
             contributed=self._bells["contribute"].set,
             ended=self._bells["commit"].set,
         )

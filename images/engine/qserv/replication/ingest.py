@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
-from qserv.catalog.errors import Conflict
+from qserv.catalog import logs
+from qserv.catalog.errors import Conflict, QservError
+from qserv.catalog.messages import ContributionKey
 from qserv.catalog.metadata import Metadata, ingests, progress, tables
-from qserv.catalog.metadata.ingests import IngestRow
+from qserv.catalog.metadata.ingests import ContributionRow, IngestRow
 from qserv.catalog.metadata.tables import DatabaseRow
 from qserv.catalog.resources import ContributionView, ContributionWish, TransactionView
 from qserv.replication import views
+from qserv.replication.calls import Calls
 from qserv.replication.leader import Leader
 from qserv.replication.registry import Registry
+
+log = logs.get(__name__)
 
 
 class Ingest:
@@ -28,6 +34,7 @@ class Ingest:
         metadata: Metadata,
         leader: Leader,
         registry: Registry,
+        calls: Calls,
         *,
         contributed: Callable[[], None],
         ended: Callable[[], None],
@@ -35,6 +42,7 @@ class Ingest:
         self._metadata = metadata
         self._leader = leader
         self._registry = registry
+        self._calls = calls
         self._contributed = contributed
         self._ended = ended
 
@@ -84,8 +92,20 @@ class Ingest:
         return self._metadata.read(read)
 
     def cancel(self, transaction: int, name: str) -> ContributionView:
-        self._leader.write(lambda connection: ingests.cancel(connection, transaction, name))
+        row = self._leader.write(lambda connection: ingests.cancel(connection, transaction, name))
+        self._calls.background(partial(self._stop, row))
         return self._view(transaction, name)
+
+    def _stop(self, row: ContributionRow) -> None:
+        """Have the worker that reads a file leave it; one that does not hear it is told when the transaction ends."""
+        worker = self._registry.rows().get(row.worker_id or 0)
+        if worker is None:
+            return
+        key = ContributionKey(contribution=row.id, attempt=row.attempt)
+        try:
+            self._calls.client(worker.flight).action("cancel_contribution", key)
+        except QservError as error:
+            log.info("a worker may not have heard a cancel", worker=worker.name, reason=error.message)
 
     def commit(self, transaction: int) -> TransactionView:
         """Begin to commit.
