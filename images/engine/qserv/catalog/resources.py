@@ -85,6 +85,14 @@ class ChunkStatus(UnitStatus):
     eta_seconds: float | None = None
 
 
+class WaitingView(View):
+    """A transaction whose commit does not go on just now, and why."""
+
+    id: int
+    database: str
+    failure: Failure
+
+
 class Status(View):
     cluster: str
     version: int
@@ -93,6 +101,7 @@ class Status(View):
     chunks: ChunkStatus
     index: UnitStatus = Field(default=UnitStatus(), description="partitions of the directors' indexes")
     replicated: UnitStatus = Field(default=UnitStatus(), description="replicated tables, wanted on every worker")
+    waiting: tuple[WaitingView, ...] = Field(default=(), description="commits that do not go on just now")
     workers: tuple[WorkerView, ...]
 
 
@@ -223,7 +232,10 @@ class TransactionEnd(Rest):
 
 
 class TransactionView(View):
-    """A transaction and its progress. ``failure`` says why it was aborted; ``contributions`` counts them by state."""
+    """A transaction and its progress; ``contributions`` counts them by state.
+
+    ``failure`` says why it was aborted, and, while it is committing, why that does not go on just now.
+    """
 
     id: int
     database: str
