@@ -94,9 +94,9 @@ class Worker:
         controller = closed_by(parts, Controller(settings.controllers, trust))
         beats = closed_by(parts, Controller(settings.controllers, trust, patience=_BEAT_PATIENCE, timeout=5.0))
         self._lookups = Lookups(self._store)
-        self._files = FileSource(self._store)
-        self._copier = closed_by(parts, Copier(self._store, peers.client))
-        self._backups = closed_by(parts, Backups(self._store))
+        self._files = FileSource(self._store, self._busy)
+        self._copier = closed_by(parts, Copier(self._store, peers.client, self._busy))
+        self._backups = closed_by(parts, Backups(self._store, self._busy))
         self._uploads = Uploads(disk.private / "uploads", settings.name)
         http = closed_by(
             parts,
@@ -155,6 +155,9 @@ class Worker:
     def running(self) -> dict[str, int]:
         """Queries by lane."""
         return self._queries.running
+
+    def _busy(self) -> bool:
+        return any(self.running.values())
 
     def close(self) -> None:
         """Stop queries and contributions, and end; committed files stay, staged rows are void."""

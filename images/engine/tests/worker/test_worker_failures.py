@@ -88,7 +88,7 @@ def test_a_worker_without_file_descriptors_does_not_call_its_files_damaged(tmp_p
     path = f"sky/Object/5/main-1-{digest[:8]}.parquet"
     receive(tmp_path, path, digest, len(content), [content])
     store = Store(tmp_path)
-    source = FileSource(store)
+    source = FileSource(store, lambda: False)
     with without_descriptors():
         for look in (lambda: source.verify(Verify(paths=(path,))), lambda: source.inventory("")):
             with pytest.raises(WorkerFailed, match="Too many open files") as refused:

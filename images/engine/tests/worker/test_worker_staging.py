@@ -305,10 +305,12 @@ def test_many_senders_stage_at_once(site: Site, tmp_path: Path) -> None:
     assert sorted(read(tmp_path / "w0", main).column("id").to_pylist()) == list(range(800))
 
 
-@pytest.mark.parametrize(("bandwidth", "expected"), [(0, 0.0), (1000, 0.5)])
-def test_copies_keep_to_the_bandwidth(bandwidth: int, expected: float) -> None:
+@pytest.mark.parametrize(
+    ("bandwidth", "busy", "expected"), [(0, False, 0.0), (1000, False, 0.5), (1000, True, 2.0), (0, True, 0.0)]
+)
+def test_copies_keep_to_the_bandwidth_and_give_way_to_queries(bandwidth: int, busy: bool, expected: float) -> None:
     now = 100.0
-    pace = Pace(bandwidth, lambda: now)
+    pace = Pace(bandwidth, lambda: busy, lambda: now)
     assert pace.delay(500) == pytest.approx(expected)
     now += 10.0
     assert pace.delay(500) == pytest.approx(max(0.0, expected - 0.1))
