@@ -249,6 +249,8 @@ class TransactionView(View):
     total_bytes: int = 0
     dropped: int = 0
     rows_per_second: float = 0.0
+    bytes_per_second: float = 0.0
+    chunks: int = Field(default=0, description="that have files of it; told of one transaction, not in a list")
     eta_seconds: float | None = None
     contributions: dict[ContributionStatus, int] = Field(default_factory=dict)
 

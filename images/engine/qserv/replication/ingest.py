@@ -56,7 +56,8 @@ class Ingest:
         def read(connection: Connection) -> TransactionView:
             row = ingests.get(connection, transaction)
             tallies = progress.tallies(connection, transaction=transaction)
-            return views.transaction_view(row, _home(connection, row).name, tallies.get(transaction, ()))
+            chunks = progress.chunks(connection, transaction)
+            return views.transaction_view(row, _home(connection, row).name, tallies.get(transaction, ()), chunks)
 
         return self._metadata.read(read)
 
@@ -68,6 +69,21 @@ class Ingest:
             return [
                 views.transaction_view(row, names[row.database_id], tallies.get(row.id, ()))
                 for row in ingests.ingests(connection, database_id=of)
+            ]
+
+        return self._metadata.read(read)
+
+    def open(self) -> list[TransactionView]:
+        """The transactions that have not ended."""
+
+        def read(connection: Connection) -> list[TransactionView]:
+            names = {row.id: row.name for row in tables.databases(connection)}
+            rows = ingests.ingests(connection, states=("started", "committing"))
+            return [
+                views.transaction_view(
+                    row, names[row.database_id], progress.tallies(connection, transaction=row.id)[row.id]
+                )
+                for row in rows
             ]
 
         return self._metadata.read(read)
