@@ -265,9 +265,7 @@ class Load:
     def _commit(self, transaction: int, tasks: Sequence[_Task]) -> None:
         for pause in _pauses():
             row = self._controller.transaction(transaction)
-            phase = (
-                "loaded" if row.state == "committed" else f"writing {row.chunks:,} chunks" if row.chunks else "writing"
-            )
+            phase = "loaded" if row.state == "committed" else f"writing {row.chunks:,} chunks"
             why = f"{row.failure.code}: {row.failure.message}" if row.failure and row.state == "committing" else ""
             self._tell(tasks, self._controller.contributions(transaction), phase, why)
             if row.state == "committed":
