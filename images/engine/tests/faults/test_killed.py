@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -137,25 +135,6 @@ def test_queries_are_answered_without_a_controller(cluster: Cluster) -> None:
     assert askers.errors == []
     with cluster.controller() as controller:
         assert {worker.state for worker in controller.workers()} == {WorkerState.ONLINE}
-
-
-@pytest.mark.parametrize("moment", [0.0, 1.0])
-def test_a_load_goes_on_after_its_client_was_killed(cluster: Cluster, tmp_path: Path, moment: float) -> None:
-    name = f"killed_client_{int(10 * moment)}"
-    objects = 200_000
-    spec = synthesize(tmp_path, objects, 1, truth=False, database=name, objects_per_file=65_536)
-    command = [sys.executable, "-m", "qserv.cli.main", "load", str(spec), "--home", str(cluster.home.path)]
-    client = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-
-    with cluster.controller() as controller:
-        await_true(lambda: any(row.database == name for row in controller.transactions()), "the load does not begin")
-        time.sleep(moment)  # anywhere in the load: what is proven holds at every moment
-        client.kill()
-        client.wait()
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-        assert ask(cluster, "SELECT COUNT(*), COUNT(DISTINCT objectId) FROM Object", name) == ((objects, objects),)
-        assert [row.state for row in controller.transactions(name)] == ["committed", "committed"]
-        controller.drop_database(name)
 
 
 @pytest.mark.parametrize("victim", ["worker-1", "replication"])
