@@ -12,11 +12,12 @@ import threading
 import time
 import weakref
 from collections.abc import Generator, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import pyarrow as pa
 from pyarrow import flight
 
+from qserv.catalog import logs
 from qserv.catalog.errors import QservError, QueryKilled, Unauthenticated, Unavailable, WorkerFailed, from_code
 from qserv.catalog.messages import (
     BatchDone,
@@ -30,7 +31,7 @@ from qserv.catalog.messages import (
     QueryTask,
     StagePut,
 )
-from qserv.catalog.threads import run_apart
+from qserv.catalog.threads import run_apart, within
 from qserv.catalog.trust import Trust
 
 KEEP_ALIVE = 2.0
@@ -39,11 +40,12 @@ KEEP_ALIVE = 2.0
 SILENCE = 15.0
 """Seconds without a word after which a worker's stream is given up."""
 
+_END_SECONDS = 5.0
+
 _CHANNEL = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # a worker that was restarted may have another address: by itself gRPC tries the old one for 20 s, and asks for it
-    # again once in 30 s
+    # by itself gRPC tries the old address of a worker that was restarted for 20 s, and asks for the new one in 30 s
     ("grpc.min_reconnect_backoff_ms", 3000),
     ("grpc.dns_min_time_between_resolutions_ms", 1000),
     # by itself gRPC takes in some 16 MB of each stream ahead of who reads it
@@ -53,6 +55,7 @@ _CHANNEL = [
 
 Answer = TypeVar("Answer", bound=Message)
 
+log = logs.get(__name__)
 
 LONGEST = 4000
 """Bytes of a failure: it travels in the trailing headers of a call, which gRPC lets have some 8 KiB in all."""
@@ -86,8 +89,13 @@ def raised_by(address: str, error: BaseException) -> QservError:
         return Unavailable(f"worker {address} did not answer in time")
     if isinstance(error, flight.FlightCancelledError):
         return QueryKilled(f"the call to worker {address} was cancelled")
-    first = str(error).partition("\n")[0]
-    return WorkerFailed(f"worker {address} failed: {first}")
+    return WorkerFailed(f"worker {address} failed: " + str(error).partition("\n")[0])
+
+
+def end(service: flight.FlightServerBase) -> None:
+    """Take no more calls, and wait for those there are, but not for a caller that takes nothing of its answer."""
+    if not within(_END_SECONDS, service.shutdown):
+        log.warning("calls did not end", seconds=_END_SECONDS)
 
 
 class _Bearer(flight.ClientMiddlewareFactory):  # type: ignore[misc]
@@ -282,8 +290,7 @@ class WorkerClient:
         Unavailable
             Where the worker cannot be reached, or says nothing within the silence allowed.
         """
-        reader = self._open(flight.Ticket(task.encode()))
-        return QueryStream(self.address, reader, self._silence)
+        return QueryStream(self.address, self._open(flight.Ticket(task.encode())), self._silence)
 
     def cancel(self, query: str) -> None:
         """Stop all of a query's work on the worker; a query that is not there is none."""
@@ -291,8 +298,7 @@ class WorkerClient:
 
     def chunks_of(self, wish: ChunkLookup) -> tuple[int, ...]:
         """In which chunks keys of a director are."""
-        found = self.action("chunks", wish, ChunkNumbers)
-        return found.chunks if found is not None else ()
+        return self.action("chunks", wish, ChunkNumbers).chunks
 
     def lookup(self, header: LookupHeader, keys: pa.Array) -> pa.Table:
         """Where keys of a director are: see :class:`LookupHeader`."""
@@ -301,10 +307,7 @@ class WorkerClient:
         batch = pa.record_batch([keys], names=["key"])
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
-        body = self._act("lookup", sink.getvalue(), self._timeout)
-        if body is None:
-            raise WorkerFailed(f"worker {self.address} gave no answer to a look-up")
-        return pa.ipc.open_stream(body).read_all()
+        return pa.ipc.open_stream(self._answered("lookup", sink.getvalue(), self._timeout)).read_all()
 
     def put(self, descriptor: StagePut, schema: pa.Schema) -> StageWriter:
         """Begin to stage rows of a transaction; see :class:`StagePut` for their order."""
@@ -322,6 +325,12 @@ class WorkerClient:
                 for place, piece in zip(chunk.data.column(0).to_pylist(), chunk.data.column(1), strict=True):
                     yield place, piece.as_buffer()
 
+    @overload
+    def action(self, name: str, message: Message | None = None, *, timeout: float | None = None) -> None: ...
+    @overload
+    def action(
+        self, name: str, message: Message | None, answer: type[Answer], *, timeout: float | None = None
+    ) -> Answer: ...
     def action(
         self,
         name: str,
@@ -334,15 +343,19 @@ class WorkerClient:
 
         ``timeout`` in seconds; default: the client's. 0: as long as it takes.
         """
-        body = self._act(name, message.encode() if message else b"", self._timeout if timeout is None else timeout)
-        if answer is None:
-            return None
-        if body is None:
-            raise WorkerFailed(f"worker {self.address} gave no answer to {name!r}")
-        return answer.model_validate_json(body.to_pybytes())
+        body, seconds = message.encode() if message else b"", self._timeout if timeout is None else timeout
+        if answer is not None:
+            return answer.model_validate_json(self._answered(name, body, seconds).to_pybytes())
+        self._act(name, body, seconds)
+        return None
 
     def close(self) -> None:
         self._client.close()
+
+    def _answered(self, name: str, body: Any, timeout: float) -> pa.Buffer:
+        if (answer := self._act(name, body, timeout)) is None:
+            raise WorkerFailed(f"worker {self.address} gave no answer to {name!r}")
+        return answer
 
     def _act(self, name: str, body: Any, timeout: float) -> pa.Buffer | None:
         options = flight.FlightCallOptions(timeout=timeout) if timeout else flight.FlightCallOptions()

@@ -85,6 +85,14 @@ class ChunkStatus(UnitStatus):
     eta_seconds: float | None = None
 
 
+class WaitingView(View):
+    """A transaction whose commit does not go on just now, and why."""
+
+    id: int
+    database: str
+    failure: Failure
+
+
 class Status(View):
     cluster: str
     version: int
@@ -93,6 +101,7 @@ class Status(View):
     chunks: ChunkStatus
     index: UnitStatus = Field(default=UnitStatus(), description="partitions of the directors' indexes")
     replicated: UnitStatus = Field(default=UnitStatus(), description="replicated tables, wanted on every worker")
+    waiting: tuple[WaitingView, ...] = Field(default=(), description="commits that do not go on just now")
     workers: tuple[WorkerView, ...]
 
 
@@ -226,7 +235,10 @@ class TransactionEnd(Rest):
 
 
 class TransactionView(View):
-    """A transaction and its progress. ``failure`` says why it was aborted; ``contributions`` counts them by state."""
+    """A transaction and its progress; ``contributions`` counts them by state.
+
+    ``failure`` says why it was aborted, and, while it is committing, why that does not go on just now.
+    """
 
     id: int
     database: str
@@ -240,6 +252,8 @@ class TransactionView(View):
     total_bytes: int = 0
     dropped: int = 0
     rows_per_second: float = 0.0
+    bytes_per_second: float = 0.0
+    chunks: int = Field(default=0, description="that have files of it; told of one transaction, not in a list")
     eta_seconds: float | None = None
     contributions: dict[ContributionStatus, int] = Field(default_factory=dict)
 

@@ -48,12 +48,16 @@ def load_progress(database: str, console: Console) -> Iterator[Report]:
         console=console,
     ) as progress:
         bars: dict[str, TaskID] = {}
+        told = set[str]()
 
         def report(tables: Sequence[TableProgress]) -> None:
             for table in tables:
                 if table.name not in bars:
                     name = f"{database}.{table.name}"
                     bars[table.name] = progress.add_task(name, rows=0, phase="", start=False, total=None)
+                if table.waits and table.waits not in told:
+                    told.add(table.waits)
+                    console.print(f"waits: {table.waits}", style="yellow", markup=False, highlight=False)
                 if table.phase != "waiting":
                     progress.start_task(bars[table.name])
                 progress.update(
@@ -98,6 +102,9 @@ def status(state: Status, console: Console) -> None:
             )
     if chunks.unmet:
         console.print(f"factor {state.factor} is not met: there are too few workers", style="yellow")
+    for one in state.waiting:
+        told = f"transaction {one.id} of {one.database} waits: {one.failure.code}: {one.failure.message}"
+        console.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
     domains = any(worker.domain != worker.name for worker in state.workers)
     table = Table(Column("worker", overflow="fold"), Column("state", no_wrap=True))
     if domains:

@@ -18,21 +18,16 @@ import pyarrow as pa
 from pyarrow import flight
 from pydantic import ValidationError
 
-from qserv.catalog import logs
 from qserv.catalog.errors import Conflict, QservError, QueryKilled, Unauthenticated, WrongArguments
-from qserv.catalog.flight import failure_of
+from qserv.catalog.flight import end, failure_of
 from qserv.catalog.metadata import Account, Metadata
-from qserv.catalog.threads import within
 from qserv.catalog.trust import Trust
 from qserv.czar import login
 from qserv.czar.http import Ask
 from qserv.czar.session import Czar, Result, Session
 
-log = logs.get(__name__)
-
 _HEADER = "authorization"
 _LOOK_SECONDS = 0.25
-_END_SECONDS = 5.0
 
 
 class _Caller(flight.ServerMiddleware):  # type: ignore[misc]
@@ -80,9 +75,7 @@ class SqlFlight(flight.FlightServerBase):  # type: ignore[misc]
             ) from error
 
     def end(self) -> None:
-        """Take no more calls, and wait for those there are, but not for a client that takes nothing of its rows."""
-        if not within(_END_SECONDS, self.shutdown):
-            log.warning("calls did not end", seconds=_END_SECONDS)
+        end(self)
 
     def do_get(self, context: Any, ticket: Any) -> Any:
         caller = context.get_middleware("login")

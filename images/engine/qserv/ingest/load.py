@@ -52,7 +52,10 @@ _FIRST = frozenset({TableKind.DIRECTOR, TableKind.REPLICATED})
 
 @dataclass(frozen=True, slots=True)
 class TableProgress:
-    """How far a table is. ``total_bytes`` is of its files, as far as their sizes are known."""
+    """How far a table is. ``total_bytes`` is of its files, as far as their sizes are known.
+
+    ``waits`` says why it does not go on just now, if it does not.
+    """
 
     name: str
     files: int
@@ -62,6 +65,7 @@ class TableProgress:
     total_bytes: int = 0
     dropped: int = 0
     phase: str = "waiting"
+    waits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +265,9 @@ class Load:
     def _commit(self, transaction: int, tasks: Sequence[_Task]) -> None:
         for pause in _pauses():
             row = self._controller.transaction(transaction)
-            phase = "loaded" if row.state == "committed" else "writing"
-            self._tell(tasks, self._controller.contributions(transaction), phase)
+            phase = "loaded" if row.state == "committed" else f"writing {row.chunks:,} chunks"
+            why = f"{row.failure.code}: {row.failure.message}" if row.failure and row.state == "committing" else ""
+            self._tell(tasks, self._controller.contributions(transaction), phase, why)
             if row.state == "committed":
                 return
             if row.state == "aborted":
@@ -278,7 +283,7 @@ class Load:
                 return
             time.sleep(pause)
 
-    def _tell(self, tasks: Sequence[_Task], rows: Sequence[ContributionView], phase: str) -> None:
+    def _tell(self, tasks: Sequence[_Task], rows: Sequence[ContributionView], phase: str, why: str = "") -> None:
         for task in tasks:
             own = [row for row in rows if row.table == task.spec.name]
             task.progress = TableProgress(
@@ -290,6 +295,7 @@ class Load:
                 total_bytes=max(task.progress.total_bytes, sum(row.total_bytes for row in own)),
                 dropped=sum(row.dropped for row in own),
                 phase=phase,
+                waits=why or next((_waits(row) for row in own if row.state == "queued" and row.failure), ""),
             )
         self._report([task.progress for task in self._tasks])
 
@@ -303,6 +309,11 @@ class Load:
                 self._controller.drop_table(self._spec.database, task.spec.name)
         if self._made_database and not self._controller.database(self._spec.database).tables:
             self._controller.drop_database(self._spec.database)
+
+
+def _waits(row: ContributionView) -> str:
+    """Why a file is to be read anew."""
+    return f"{row.name}: {row.failure.code}: {row.failure.message}" if row.failure else ""
 
 
 def _pauses() -> Iterator[float]:

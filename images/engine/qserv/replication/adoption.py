@@ -89,7 +89,7 @@ class Adoption:
         expected = self._metadata.read(partial(units.files_of_worker, worker=row.id))
         client = self._calls.client(row.flight)
         inventory = client.action("inventory", Inventory(), Inventory, timeout=_INVENTORY_SECONDS)
-        there = dict(inventory.files) if inventory is not None else {}
+        there = dict(inventory.files)
         with self._repair.removing:
             found = self._metadata.read(
                 partial(_difference, worker=row.id, expected=expected, there=there, answering=self._answering())
@@ -120,8 +120,7 @@ class Adoption:
         if not orphans:
             return 0
         wish = Verify(paths=tuple(file.path for files in orphans.values() for file in files))
-        answer = self._calls.client(row.flight).action("verify", wish, Verified, timeout=_VERIFY_SECONDS)
-        sums = answer.sums if answer is not None else {}
+        sums = self._calls.client(row.flight).action("verify", wish, Verified, timeout=_VERIFY_SECONDS).sums
         whole = [unit for unit, files in orphans.items() if all(sums.get(one.path) == one.sha256 for one in files)]
         return self._leader.write(partial(_adopt_units, worker=row.id, identifiers=whole, known=orphans))
 

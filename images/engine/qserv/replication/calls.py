@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 
 from qserv.catalog.errors import QservError
 from qserv.catalog.flight import WorkerClient
@@ -14,6 +14,9 @@ from qserv.catalog.trust import Trust
 K = TypeVar("K")
 T = TypeVar("T")
 
+Lane = Literal["short", "commit", "compact", "scrub"]
+"""Kinds of calls that wait for none of another kind: ``short`` ones, and those that may take minutes."""
+
 
 class Calls:
     """The workers as the controller reaches them. Thread-safe.
@@ -21,17 +24,16 @@ class Calls:
     Parameters
     ----------
     connect : makes the client of a worker at a Flight address.
-    parallel : how many calls go on at a time.
+    parallel : how many calls of a lane go on at a time.
     """
 
     def __init__(self, connect: Callable[[str], WorkerClient], parallel: int = 32) -> None:
         self._connect = connect
         self._lock = threading.Lock()
         self._clients: dict[str, WorkerClient] = {}
-        self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="call")
+        self._lanes = {lane: ThreadPoolExecutor(parallel, thread_name_prefix=lane) for lane in get_args(Lane)}
         # Work that waits for calls has threads of its own: it could not wait for threads that it holds itself.
         self._errands = ThreadPoolExecutor(parallel, thread_name_prefix="errand")
-        self._slow = ThreadPoolExecutor(parallel, thread_name_prefix="slow")
 
     @classmethod
     def trusting(cls, trust: Trust) -> Calls:
@@ -47,13 +49,9 @@ class Calls:
         """Begin work that makes calls by itself."""
         return self._errands.submit(work)
 
-    def all(self, works: Mapping[K, Callable[[], T]], *, slow: bool = False) -> dict[K, T | QservError]:
-        """What each work returns, or the error that it raised; errors that are not the cluster's own are raised.
-
-        ``slow`` ones, which take their time on purpose, do not hold up others.
-        """
-        pool = self._slow if slow else self._pool
-        futures = {key: pool.submit(work) for key, work in works.items()}
+    def all(self, works: Mapping[K, Callable[[], T]], lane: Lane = "short") -> dict[K, T | QservError]:
+        """What each work returns, or the error that it raised; errors that are not the cluster's own are raised."""
+        futures = {key: self._lanes[lane].submit(work) for key, work in works.items()}
         found: dict[K, T | QservError] = {}
         for key, future in futures.items():
             try:
@@ -63,9 +61,8 @@ class Calls:
         return found
 
     def close(self) -> None:
-        self._errands.shutdown(wait=False, cancel_futures=True)
-        self._slow.shutdown(wait=False, cancel_futures=True)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._errands, *self._lanes.values()):
+            pool.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             for client in self._clients.values():
                 client.close()

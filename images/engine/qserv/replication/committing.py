@@ -25,7 +25,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from qserv.catalog import logs
-from qserv.catalog.errors import Conflict, DataError, QservError, Unavailable, WorkerFailed
+from qserv.catalog.errors import Conflict, DataError, DiskFull, QservError, Unavailable, WorkerFailed
 from qserv.catalog.flight import failure_of
 from qserv.catalog.messages import Discard, Failure, Fetch, Prepare, Prepared
 from qserv.catalog.metadata import Metadata, chores, ingests, moving, tables, units
@@ -49,8 +49,8 @@ _FETCH_SECONDS = 600.0
 _FETCH_FILES = 200
 _FETCH_TRIES = 3
 
-_SHORT_SECONDS = 300.0
-"""How long a commit waits for second copies."""
+_PATIENCE_SECONDS = 300.0
+"""How long a commit waits for second copies, or for room on a disk."""
 
 _PAUSE_SECONDS = 1.0
 """Until a commit that could not go on is looked at again."""
@@ -75,8 +75,8 @@ class Committing:
         self._calls = calls
         self._runtime = runtime
         self._running: dict[int, Future[None]] = {}
-        # By transaction, in monotonic seconds: since when it lacks second copies, and when it is looked at again.
-        self._short: dict[int, float] = {}
+        # By transaction, in monotonic seconds: since when it lacks copies or room, and when it is looked at again.
+        self._stuck: dict[int, float] = {}
         self._again: dict[int, float] = {}
         # By transaction: worker, process and path of files that were fetched, which are not to be looked at again.
         self._there: dict[int, set[tuple[int, str, str]]] = {}
@@ -88,7 +88,7 @@ class Committing:
         committing = self._metadata.read(partial(ingests.ingests, states=("committing",)))
         open_ = {row.id for row in (*aborting, *committing)}
         self._there = {key: files for key, files in self._there.items() if key in open_}
-        self._short = {key: since for key, since in self._short.items() if key in open_}
+        self._stuck = {key: since for key, since in self._stuck.items() if key in open_}
         self._again = {key: at for key, at in self._again.items() if key in open_}
         first = {
             row.database_id: row for row in sorted(committing, key=lambda one: one.committing or 0.0, reverse=True)
@@ -107,16 +107,31 @@ class Committing:
                     metrics.TRANSACTIONS.labels("aborted").inc()
                     log.info("transaction aborted")
                 else:
-                    self._commit(row.id)
+                    self._commit(row)
             except (DataError, Conflict) as error:
                 log.warning("commit refused", code=error.code, reason=error.message)
                 self._give_up(row.id, failure_of(error))
             except QservError as error:
-                log.warning("commit is tried again", code=error.code, reason=error.message)
-                self._again[row.id] = time.monotonic() + _PAUSE_SECONDS
+                self._wait(row, failure_of(error), ends=isinstance(error, DiskFull))
             except Exception:
                 log.exception("commit is tried again")
-                self._again[row.id] = time.monotonic() + _PAUSE_SECONDS
+                self._wait(row, Failure(code=QservError.code, message="the controller failed: look at its log"))
+
+    def _wait(self, row: IngestRow, why: Failure, *, ends: bool = False) -> None:
+        """A commit does not go on just now: say why, and have it tried again; where it ``ends``, not for ever."""
+        now = time.monotonic()
+        self._again[row.id] = now + _PAUSE_SECONDS
+        since = self._stuck.setdefault(row.id, now) if ends else now
+        if not ends:
+            self._stuck.pop(row.id, None)
+        try:
+            if now - since > _PATIENCE_SECONDS:
+                self._give_up(row.id, why)
+            elif why != row.failure:
+                log.warning("commit is tried again", code=why.code, reason=why.message)
+                self._leader.write(partial(ingests.waits, transaction=row.id, why=why))
+        except QservError as error:
+            log.warning("the metadata does not take why a commit waits", reason=error.message)
 
     def _give_up(self, transaction: int, failure: Failure) -> None:
         self._leader.write(
@@ -125,16 +140,17 @@ class Committing:
             )
         )
 
-    def _commit(self, transaction: int) -> None:
+    def _commit(self, row: IngestRow) -> None:
+        transaction = row.id
         contributions = self._metadata.read(partial(ingests.contributions, transaction=transaction))
-        failed = next((row for row in contributions if row.state == "failed"), None)
+        failed = next((one for one in contributions if one.state == "failed"), None)
         if failed is not None:
             reason = failed.failure or Failure(code=WorkerFailed.code, message="it failed")
             self._give_up(transaction, reason.model_copy(update={"message": f"{failed.name}: {reason.message}"}))
             return
-        if any(row.state in ("queued", "running") for row in contributions):
+        if any(one.state in ("queued", "running") for one in contributions):
             return
-        done = [row for row in contributions if row.state == "done"]
+        done = [one for one in contributions if one.state == "done"]
         if not self._prepare(transaction, done):
             return
         files = self._metadata.read(partial(ingests.prepared_files, transaction=transaction))
@@ -144,12 +160,12 @@ class Committing:
         held = self._metadata.read(partial(units.replicas, identifiers=written))
         asked = {unit: {worker for worker, _ in held.get(unit, ())} for unit in written}
         absent = self._spread(transaction, files, asked)
-        if not self._kept_twice(transaction, asked, absent):
+        if not self._kept_twice(row, asked, absent):
             return
         known = set(self._registry.rows())
 
         def finish(connection: Connection) -> bool:
-            if not ingests.still_done(connection, transaction, [(row.id, row.attempt) for row in done]):
+            if not ingests.still_done(connection, transaction, [(one.id, one.attempt) for one in done]):
                 return False
             now = units.replicas(connection, written)
             if any(now.get(unit, frozenset()) - held.get(unit, frozenset()) for unit in written):
@@ -212,7 +228,7 @@ class Committing:
             )
             works[name] = partial(self._prepare_one, worker, message, scopes)
         # These wait for calls of their own, and so not in the same threads.
-        for answer in self._calls.all(works, slow=True).values():
+        for answer in self._calls.all(works, "commit").values():
             if isinstance(answer, QservError):
                 raise answer
             if not answer:
@@ -222,8 +238,6 @@ class Committing:
     def _prepare_one(self, worker: WorkerRow, message: Prepare, scopes: Mapping[int, int]) -> bool:
         """Have a worker's files written, entered, and fetched while others still write; whether they count."""
         answer = self._calls.client(worker.flight).action("prepare", message, Prepared, timeout=_PREPARE_SECONDS)
-        if answer is None:
-            raise WorkerFailed(f"worker {worker.name} gave no answer to a prepare")
         # Files of a worker that restarted may lack rows, or lie on another disk than the one that is on the map.
         if not answer.boot == worker.boot == self._registry.rows()[worker.id].boot:
             return False
@@ -273,21 +287,15 @@ class Committing:
                 there.update((pair[1], workers[pair[1]].boot, file.path) for file in wanted[pair])
         return absent
 
-    def _kept_twice(self, transaction: int, asked: Mapping[int, set[int]], absent: Absent) -> bool:
+    def _kept_twice(self, row: IngestRow, asked: Mapping[int, set[int]], absent: Absent) -> bool:
         """Whether all new files lie on two workers, where so many are wanted; else units are given other holders."""
-        states = [row.state for row in self._registry.rows().values()]
+        states = [worker.state for worker in self._registry.rows().values()]
         copies = min(2, enough(self._runtime().factor, states))
         short = [unit for unit, held in asked.items() if len(held - absent.get(unit, set())) < copies]
-        now = time.monotonic()
-        since = self._short.pop(transaction, now)
         if not short:
             return True
-        if now - since > _SHORT_SECONDS:
-            message = f"new files of {len(short)} units could not be copied to a second worker: look at the workers"
-            self._give_up(transaction, Failure(code=Unavailable.code, message=message))
-            return False
-        self._short[transaction] = since
-        self._again[transaction] = now + _PAUSE_SECONDS
+        message = f"new files of {len(short)} units could not be copied to a second worker: look at the workers"
+        self._wait(row, Failure(code=Unavailable.code, message=message), ends=True)
         self._widen(short, set().union(*absent.values()))
         return False
 
@@ -301,7 +309,7 @@ class Committing:
         found = plan(held.values(), sites, self._runtime().factor, len(short), frozenset())
         wishes = [move for move in found.moves if move.reason == "repair"]
         self._leader.write(partial(moving.begin, wishes=wishes))
-        log.warning("a commit waits for a second copy of its files", units=len(short), moves=len(wishes))
+        log.info("units are given other holders", units=len(short), moves=len(wishes))
 
     def _fetch(self, workers: Mapping[int, WorkerRow], pair: tuple[int, int], files: Sequence[FileRow]) -> None:
         source, target = workers[pair[0]], workers[pair[1]]

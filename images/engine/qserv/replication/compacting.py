@@ -166,7 +166,7 @@ class Compacting:
             ),
         )
         answer = self._calls.client(writer.flight).action("compact", wish, Prepared, timeout=_SECONDS)
-        written = {(one.number, one.kind): one for one in answer.files} if answer is not None else {}
+        written = {(one.number, one.kind): one for one in answer.files}
         for group in groups:
             new = written.get((group.unit.number, group.files[0].kind))
             if new is None or new.rows != sum(file.rows for file in group.files):
@@ -193,7 +193,7 @@ class Compacting:
         for holder, wanted in files.items():
             wish = Fetch(source=writer.flight, files=tuple((one.path, one.sha256, one.bytes) for one in wanted))
             works[holder] = partial(self._calls.client(rows[holder].flight).action, "fetch", wish, timeout=_SECONDS)
-        for answer in self._calls.all(works, slow=True).values():
+        for answer in self._calls.all(works, "compact").values():
             if isinstance(answer, QservError):
                 raise answer
         return merged

@@ -93,13 +93,12 @@ class Contributing:
 
     def _ask(self, address: str, row: ContributionRow) -> ContributionState:
         key = ContributionKey(contribution=row.id, attempt=row.attempt, wait=_FOLLOW_SECONDS)
-        told = self._calls.client(address).action("contribution", key, ContributionState)
-        return told if told is not None else ContributionState(state="unknown")
+        return self._calls.client(address).action("contribution", key, ContributionState)
 
     def _ended_badly(self, row: ContributionRow, told: ContributionState) -> None:
         failure = told.failure or Failure(code=WorkerFailed.code, message="the worker gave no reason")
         if failure.code in _PASSING and row.attempt < MAX_ATTEMPTS:
-            self._requeue(row, failure.message)
+            self._requeue(row, failure.message, failure.code)
         else:
             log.warning("contribution failed", contribution=row.name, code=failure.code, reason=failure.message)
             final = told.model_copy(update={"failure": failure})
@@ -116,10 +115,10 @@ class Contributing:
         log.warning("contribution failed", contribution=row.name, code=failure.code, reason=failure.message)
         self._leader.write(partial(ingests.fail, contribution=row.id, attempt=row.attempt, failure=failure))
 
-    def _requeue(self, row: ContributionRow, reason: str) -> None:
+    def _requeue(self, row: ContributionRow, reason: str, code: str = WorkerFailed.code) -> None:
         log.info("contribution is run anew", contribution=row.name, transaction=row.transaction_id, reason=reason)
         metrics.CONTRIBUTIONS_AGAIN.inc()
-        failure = Failure(code=WorkerFailed.code, message=reason)
+        failure = Failure(code=code, message=reason)
         self._leader.write(partial(ingests.requeue, contribution=row.id, attempt=row.attempt, reason=failure))
 
     def _hand_out(self, rows: Sequence[ContributionRow], workers: Mapping[int, WorkerRow]) -> bool:
@@ -129,7 +128,8 @@ class Contributing:
         boots = {worker.name: worker.boot for worker in workers.values()}
         given = False
         for row in rows:
-            if row.state != "queued" or time.time() - row.changed < _pause(row.attempt):
+            # It may have been written by another controller, on a machine whose clock is ahead.
+            if row.state != "queued" or 0.0 <= time.time() - row.changed < _pause(row.attempt):
                 continue
             keeper = worker_of(row.url)
             if keeper is not None and _gone(keeper, workers):

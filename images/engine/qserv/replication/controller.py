@@ -92,6 +92,7 @@ class Controller:
             metadata,
             self.leader,
             self.registry,
+            self.calls,
             contributed=self._bells["contribute"].set,
             ended=self._bells["commit"].set,
         )
@@ -259,6 +260,13 @@ class Controller:
             metrics.CHUNKS.labels(name).set(getattr(state.chunks, name))
         for kind in WorkerState:
             metrics.WORKERS.labels(kind).set(sum(worker.state is kind for worker in state.workers))
+        loads = self.ingest.open()
+        metrics.LOADS.labels("open").set(len(loads))
+        metrics.LOADS.labels("waiting").set(len(state.waiting))
+        metrics.LOAD_ROWS.set(sum(load.rows for load in loads))
+        metrics.LOAD_BYTES.labels("read").set(sum(load.bytes for load in loads))
+        metrics.LOAD_BYTES.labels("total").set(sum(load.total_bytes for load in loads))
+        metrics.LOAD_ETA.set(max((load.eta_seconds or 0.0 for load in loads), default=0.0))
 
     def _taken(self) -> None:
         with self._runtime_lock:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
-from qserv.catalog.errors import Conflict
+from qserv.catalog import logs
+from qserv.catalog.errors import Conflict, QservError
+from qserv.catalog.messages import ContributionKey
 from qserv.catalog.metadata import Metadata, ingests, progress, tables
-from qserv.catalog.metadata.ingests import IngestRow
+from qserv.catalog.metadata.ingests import ContributionRow, IngestRow
 from qserv.catalog.metadata.tables import DatabaseRow
 from qserv.catalog.resources import ContributionView, ContributionWish, TransactionView
 from qserv.replication import views
+from qserv.replication.calls import Calls
 from qserv.replication.leader import Leader
 from qserv.replication.registry import Registry
+
+log = logs.get(__name__)
 
 
 class Ingest:
@@ -29,6 +35,7 @@ class Ingest:
         metadata: Metadata,
         leader: Leader,
         registry: Registry,
+        calls: Calls,
         *,
         contributed: Callable[[], None],
         ended: Callable[[], None],
@@ -36,6 +43,7 @@ class Ingest:
         self._metadata = metadata
         self._leader = leader
         self._registry = registry
+        self._calls = calls
         self._contributed = contributed
         self._ended = ended
 
@@ -52,7 +60,8 @@ class Ingest:
         def read(connection: Connection) -> TransactionView:
             row = ingests.get(connection, transaction)
             tallies = progress.tallies(connection, transaction=transaction)
-            return views.transaction_view(row, _home(connection, row).name, tallies.get(transaction, ()))
+            chunks = progress.chunks(connection, transaction)
+            return views.transaction_view(row, _home(connection, row).name, tallies.get(transaction, ()), chunks)
 
         return self._metadata.read(read)
 
@@ -64,6 +73,21 @@ class Ingest:
             return [
                 views.transaction_view(row, names[row.database_id], tallies.get(row.id, ()))
                 for row in ingests.ingests(connection, database_id=of)
+            ]
+
+        return self._metadata.read(read)
+
+    def open(self) -> list[TransactionView]:
+        """The transactions that have not ended."""
+
+        def read(connection: Connection) -> list[TransactionView]:
+            names = {row.id: row.name for row in tables.databases(connection)}
+            rows = ingests.ingests(connection, states=("started", "committing"))
+            return [
+                views.transaction_view(
+                    row, names[row.database_id], progress.tallies(connection, transaction=row.id)[row.id]
+                )
+                for row in rows
             ]
 
         return self._metadata.read(read)
@@ -88,8 +112,20 @@ class Ingest:
         return self._metadata.read(read)
 
     def cancel(self, transaction: int, name: str) -> ContributionView:
-        self._leader.write(lambda connection: ingests.cancel(connection, transaction, name))
+        row = self._leader.write(lambda connection: ingests.cancel(connection, transaction, name))
+        self._calls.background(partial(self._stop, row))
         return self._view(transaction, name)
+
+    def _stop(self, row: ContributionRow) -> None:
+        """Have the worker that reads a file leave it; one that does not hear it is told when the transaction ends."""
+        worker = self._registry.rows().get(row.worker_id or 0)
+        if worker is None:
+            return
+        key = ContributionKey(contribution=row.id, attempt=row.attempt)
+        try:
+            self._calls.client(worker.flight).action("cancel_contribution", key)
+        except QservError as error:
+            log.info("a worker may not have heard a cancel", worker=worker.name, reason=error.message)
 
     def commit(self, transaction: int) -> TransactionView:
         """Begin to commit.

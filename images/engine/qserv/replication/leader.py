@@ -56,7 +56,7 @@ class Leader:
         """Take the lease where it is free, or prolong it; to be called several times a lease."""
         asked = time.monotonic()
         held = self._metadata.write(
-            lambda connection: chores.take_lease(connection, self._name, self._address, time.time(), self._seconds)
+            lambda connection: chores.take_lease(connection, self._name, self._address, self._seconds)
         )
         if held is None:
             if self._epoch is not None:
@@ -83,8 +83,8 @@ class Leader:
         """Raise Unavailable, with the leader's address where it is known, unless this controller leads."""
         if self.leads:
             return
-        held = self._metadata.read(chores.lease)
-        known = held is not None and held.expires > time.time() and held.holder != self._name
+        held, now = self._metadata.read(lambda connection: (chores.lease(connection), chores.clock(connection)))
+        known = held is not None and held.expires > now and held.holder != self._name
         raise Unavailable(
             "this controller does not lead: ask the leader" if known else "no controller leads just now: ask again",
             leader=held.address if known and held is not None else None,

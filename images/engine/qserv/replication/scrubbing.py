@@ -28,7 +28,7 @@ from qserv.catalog.metadata.workers import WorkerRow
 from qserv.catalog.model import UnitKind, WorkerState
 from qserv.catalog.resources import RuntimeSettings, ScrubView
 from qserv.replication import metrics
-from qserv.replication.calls import Calls
+from qserv.replication.calls import Calls, Lane
 from qserv.replication.leader import Leader
 from qserv.replication.registry import Registry
 from qserv.replication.repair import Repair
@@ -122,7 +122,7 @@ class Scrubbing:
         for row in reports:
             if row.id in found:
                 asked[row.worker].append(found[row.id])
-        bad, failed = self._verify(asked, bandwidth=0)
+        bad, failed = self._verify(asked, "short", bandwidth=0)
         self._quarantine(bad)
         done = [row.id for row in reports if row.worker not in failed]
         if done:
@@ -154,7 +154,7 @@ class Scrubbing:
                     asked[worker] += files
                 else:
                     skipped += len(files)
-        bad, failed = self._verify(asked, self._runtime().scrub_bandwidth)
+        bad, failed = self._verify(asked, "scrub", self._runtime().scrub_bandwidth)
         skipped += sum(len(asked.pop(worker)) for worker in failed)
         damaged, lost = self._quarantine(bad)
         read = [file for files in asked.values() for file in files]
@@ -162,7 +162,9 @@ class Scrubbing:
         metrics.SCRUBBED_BYTES.inc(tally.bytes)
         return self._leader.write(partial(scrubs.progress, scrub=row.id, cursor=batch[-1][0].id, more=tally))
 
-    def _verify(self, asked: dict[int, list[FileRow]], bandwidth: int) -> tuple[dict[Replica, list[FileRow]], set[int]]:
+    def _verify(
+        self, asked: dict[int, list[FileRow]], lane: Lane, bandwidth: int
+    ) -> tuple[dict[Replica, list[FileRow]], set[int]]:
         """Files that are not as committed, by unit and worker; and the workers that could not say."""
         there = self._registry.rows()
         works = {
@@ -171,7 +173,7 @@ class Scrubbing:
         }
         bad: dict[Replica, list[FileRow]] = defaultdict(list)
         failed = set()
-        for worker, answer in self._calls.all(works, slow=True).items():
+        for worker, answer in self._calls.all(works, lane).items():
             if isinstance(answer, QservError):
                 log.info("a worker could not verify its files", worker=there[worker].name, reason=answer.message)
                 failed.add(worker)
@@ -183,8 +185,7 @@ class Scrubbing:
 
     def _sums(self, worker: WorkerRow, paths: Sequence[str], bandwidth: int) -> Verified:
         wish = Verify(paths=tuple(paths), bandwidth=bandwidth)
-        answer = self._calls.client(worker.flight).action("verify", wish, Verified, timeout=_CALL_SECONDS)
-        return answer if answer is not None else Verified(sums={})
+        return self._calls.client(worker.flight).action("verify", wish, Verified, timeout=_CALL_SECONDS)
 
     def _quarantine(self, bad: dict[Replica, list[FileRow]]) -> tuple[int, int]:
         """Take damaged replicas from queries and have them healed: how many files were damaged, and lost."""

@@ -14,11 +14,19 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from qserv.catalog.errors import NotFound
-from qserv.catalog.metadata import Metadata, moving, snapshot, units
+from qserv.catalog.metadata import Metadata, ingests, moving, snapshot, tables, units
 from qserv.catalog.metadata.units import UnitRow
 from qserv.catalog.metadata.workers import WorkerLoad, WorkerRow
 from qserv.catalog.model import UnitKind, WorkerState
-from qserv.catalog.resources import ChunkStatus, RuntimeSettings, Status, StopAnswer, UnitStatus, WorkerView
+from qserv.catalog.resources import (
+    ChunkStatus,
+    RuntimeSettings,
+    Status,
+    StopAnswer,
+    UnitStatus,
+    WaitingView,
+    WorkerView,
+)
 from qserv.replication import views
 from qserv.replication.leader import Leader
 from qserv.replication.registry import Registry
@@ -131,6 +139,7 @@ class StatusService:
             ),
             index=tally.kinds[UnitKind.INDEX],
             replicated=tally.kinds[UnitKind.FULL],
+            waiting=self._metadata.read(_waiting),
             workers=self._worker_views(tally),
         )
 
@@ -190,6 +199,16 @@ class StatusService:
             if self._tallied is None or self._tallied[0] != key:
                 self._tallied = key, count_columns(known.columns, states, factor)
             return self._tallied[1]
+
+
+def _waiting(connection: Connection) -> tuple[WaitingView, ...]:
+    rows = ingests.ingests(connection, states=("committing",))
+    if not rows:
+        return ()
+    names = {row.id: row.name for row in tables.databases(connection)}
+    return tuple(
+        WaitingView(id=row.id, database=names[row.database_id], failure=row.failure) for row in rows if row.failure
+    )
 
 
 def _read(connection: Connection, old: _Known | None) -> _Known:

@@ -87,7 +87,7 @@ def contribution_view(
     )
 
 
-def transaction_view(row: IngestRow, database: str, tallies: Sequence[Tally]) -> TransactionView:
+def transaction_view(row: IngestRow, database: str, tallies: Sequence[Tally], chunks: int = 0) -> TransactionView:
     """A transaction with its progress; the ETA is of the files that are known, at the mean speed until now."""
     counted = [one for one in tallies if one.state != "cancelled"]
     rows = sum(one.rows for one in counted)
@@ -108,6 +108,8 @@ def transaction_view(row: IngestRow, database: str, tallies: Sequence[Tally]) ->
         total_bytes=total,
         dropped=sum(one.dropped for one in counted),
         rows_per_second=rows / seconds,
+        bytes_per_second=speed,
+        chunks=chunks,
         eta_seconds=(total - done) / speed if row.ended is None and speed > 0 else None,
         contributions={one.state: one.count for one in tallies},
     )

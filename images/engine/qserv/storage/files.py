@@ -107,6 +107,14 @@ def existing(root: Path, relative: str) -> Path:
     return path
 
 
+_WANTING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+def wanting(error: OSError) -> bool:
+    """Whether this process or its machine has no file descriptor or memory left: it says nothing of any file."""
+    return error.errno in _WANTING
+
+
 class HashingFile(RawIOBase):
     """A file open for writing that knows the sha256 and the count of the bytes written to it."""
 
@@ -177,16 +185,22 @@ def sum_on_disk(path: Path, read: Callable[[int], object]) -> str:
 def inventory(root: Path, prefix: str = "") -> Iterator[tuple[str, int]]:
     """All finished files below ``prefix``: path relative to ``root``, and bytes. In no particular order.
 
-    One that is removed meanwhile is perhaps left out.
+    One that is removed meanwhile is perhaps left out, and so is a folder that cannot be read; OSError where it may be
+    whole, and this process cannot look.
     """
     start = resolve(root, prefix) if prefix else root
-    for directory, folders, names in os.walk(start):
+    for directory, folders, names in os.walk(start, onerror=_unless_wanting):
         folders[:] = [name for name in folders if not name.startswith(".")]
         relative = PurePosixPath(Path(directory).relative_to(root).as_posix())
         for name in names:
             if FileName.parse(name) is not None:
                 with contextlib.suppress(FileNotFoundError):
                     yield str(relative / name), (Path(directory) / name).stat().st_size
+
+
+def _unless_wanting(error: OSError) -> None:
+    if wanting(error):
+        raise error
 
 
 def remove(root: Path, paths: Iterable[str]) -> int:

@@ -19,10 +19,11 @@ from qserv.worker.transfer import PARALLEL, Pace
 
 
 class Backups:
-    """Exports this worker's files, and restores files to it. Thread-safe."""
+    """Exports this worker's files, and restores files to it; gives way to queries while it is ``busy``. Thread-safe."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, busy: Callable[[], bool]) -> None:
         self._store = store
+        self._busy = busy
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="backup")
 
@@ -36,7 +37,7 @@ class Backups:
         Unavailable, DiskFull
             Where the backup cannot be written.
         """
-        where, pace = depot(wish.url), Pace(wish.bandwidth)
+        where, pace = depot(wish.url), Pace(wish.bandwidth, self._busy)
 
         def bring(path: str, sha256: str, size: int) -> None:
             try:
@@ -59,7 +60,7 @@ class Backups:
         Unavailable, DiskFull
             Where the backup cannot be reached, or the disk is full.
         """
-        where, pace = depot(wish.url), Pace(wish.bandwidth)
+        where, pace = depot(wish.url), Pace(wish.bandwidth, self._busy)
 
         def bring(source: str, path: str, sha256: str, size: int) -> None:
             place = files.resolve(self._store.root, path)

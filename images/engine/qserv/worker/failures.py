@@ -17,7 +17,7 @@ from qserv.catalog.errors import (
     ResourceExhausted,
     WorkerFailed,
 )
-from qserv.storage.files import FileName, sum_of
+from qserv.storage.files import FileName, sum_of, wanting
 
 # A failure in the middle of a stream comes through Arrow as an OSError with DuckDB's text, hence by text.
 _INTERRUPTED = ("INTERRUPT Error",)
@@ -60,12 +60,12 @@ def _of_damage(files: Iterable[Path]) -> FileMissing | None:
 
 
 def _whole(file: Path) -> bool:
-    """Whether a file has the sum that its name tells, if it tells one."""
+    """Whether a file has the sum that its name tells, if it tells one, as far as can be seen."""
     name = FileName.parse(file.name)
     try:
         return name is None or sum_of(file).startswith(name.digest)
-    except OSError:
-        return False
+    except OSError as error:
+        return wanting(error)
 
 
 def of_disk(error: OSError, what: str) -> QservError:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 
 from qserv.catalog import logs
-from qserv.catalog.errors import QservError, WrongCluster
+from qserv.catalog.errors import QservError, Unavailable, WrongCluster
 from qserv.catalog.messages import Heartbeat
 from qserv.catalog.rest import Controller
 from qserv.worker import metrics
@@ -120,5 +120,10 @@ class Membership:
 
     def _note_away(self, error: QservError) -> None:
         if not self._away:
-            log.warning("the controller does not answer", code=error.code, reason=error.message)
+            away = isinstance(error, Unavailable)
+            log.warning(
+                "the controller does not answer" if away else "the controller refuses this worker: it is asked again",
+                code=error.code,
+                reason=error.message,
+            )
         self._away = True

@@ -57,10 +57,19 @@ class Store:
         return len(found)
 
     def list(self, prefix: str = "") -> tuple[tuple[str, int], ...]:
-        """All finished files below ``prefix``, as the disk has them now: path and bytes."""
+        """All finished files below ``prefix``, as the disk has them now: path and bytes.
+
+        Raises
+        ------
+        WorkerFailed
+            Where this process is in no state to look.
+        """
         if prefix and not files.resolve(self.root, prefix).exists():
             return ()
-        return tuple(sorted(files.inventory(self.root, prefix)))
+        try:
+            return tuple(sorted(files.inventory(self.root, prefix)))
+        except OSError as error:
+            raise failures.of_disk(error, "listing files") from None
 
     def publish(self, write: Callable[[], StoredFile], what: str) -> StoredFile:
         """Have ``write`` make a file, and note it.

@@ -33,6 +33,9 @@ STREAM_FILES = 64
 STREAM_BYTES = 64 << 20
 """What one stream brings at most, but for a file that is larger: it is synced at once when it is there."""
 
+YIELDING = 4
+"""Copies within a bandwidth have the fourth part of it on a worker that runs queries."""
+
 Wanted = tuple[str, str, int]
 """A file's path, sha256 and bytes."""
 
@@ -42,10 +45,11 @@ _SCHEMA = pa.schema([pa.field("file", pa.int32(), nullable=False), pa.field("byt
 
 
 class FileSource:
-    """Reads this worker's files for others."""
+    """Reads this worker's files for others; ``busy``: whether it runs queries, to which a scrub gives way."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, busy: Callable[[], bool]) -> None:
         self._store = store
+        self._busy = busy
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -82,8 +86,14 @@ class FileSource:
         return Inventory(prefix=prefix, files=self._store.list(prefix))
 
     def verify(self, wish: Verify) -> Verified:
-        """The sums of files, read anew from the disk; one that cannot be read counts as not there."""
-        pace = Pace(wish.bandwidth)
+        """The sums of files, read anew from the disk; one that cannot be read counts as not there.
+
+        Raises
+        ------
+        WorkerFailed
+            Where this process is in no state to read any.
+        """
+        pace = Pace(wish.bandwidth, self._busy)
 
         def read(size: int) -> None:
             if self._stopping.wait(pace.delay(size)):
@@ -94,16 +104,22 @@ class FileSource:
             try:
                 sums[path] = files.sum_on_disk(files.existing(self._store.root, path), read)
             except (FileMissing, OSError) as error:
+                if isinstance(error, OSError) and files.wanting(error):
+                    raise failures.of_disk(error, path) from None
                 log.warning("a file cannot be read", path=path, reason=str(error))
                 sums[path] = None
         return Verified(sums=sums)
 
 
 class Pace:
-    """Holds several streams together to a number of bytes a second; 0: unlimited. Thread-safe."""
+    """Holds several streams together to a number of bytes a second; 0: unlimited. Thread-safe.
 
-    def __init__(self, bandwidth: int, clock: Callable[[], float] = time.monotonic) -> None:
+    While this worker is ``busy`` with queries, it is a part of that number.
+    """
+
+    def __init__(self, bandwidth: int, busy: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._bandwidth = bandwidth
+        self._busy = busy
         self._clock = clock
         self._lock = threading.Lock()
         self._free_at = clock()
@@ -112,20 +128,22 @@ class Pace:
         """Seconds to wait after ``sent`` more bytes. Time that passed unused is not saved up beyond a moment."""
         if not self._bandwidth:
             return 0.0
+        left = self._bandwidth / YIELDING if self._busy() else self._bandwidth
         with self._lock:
             now = self._clock()
-            self._free_at = max(self._free_at, now - 0.1) + sent / self._bandwidth
+            self._free_at = max(self._free_at, now - 0.1) + sent / left
             return max(0.0, self._free_at - now)
 
 
 class Copier:
     """Copies files from other workers, some at a time.
 
-    ``client`` gives the worker at a Flight address.
+    ``client`` gives the worker at a Flight address; ``busy``: whether queries run, to which copies give way.
     """
 
-    def __init__(self, store: Store, client: Callable[[str], WorkerClient]) -> None:
+    def __init__(self, store: Store, client: Callable[[str], WorkerClient], busy: Callable[[], bool]) -> None:
         self._store = store
+        self._busy = busy
         self._client = client
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="copy")
@@ -138,7 +156,7 @@ class Copier:
         FileMissing, DataError, Unavailable, ResourceExhausted
             Where a file fails; those that were copied stay, and are not copied again.
         """
-        pace = Pace(wish.bandwidth)
+        pace = Pace(wish.bandwidth, self._busy)
         source = self._client(wish.source)
         copies = [self._pool.submit(self._bring, source, part, pace) for part in _parts(wish.files)]
         try:

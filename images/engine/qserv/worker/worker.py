@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
-from qserv.catalog import logs
+from qserv.catalog import flight, logs
 from qserv.catalog.errors import Conflict, QservError
 from qserv.catalog.messages import (
     Cancel,
@@ -30,7 +30,6 @@ from qserv.catalog.messages import (
 )
 from qserv.catalog.rest import Controller
 from qserv.catalog.settings import WorkerSettings
-from qserv.catalog.threads import within
 from qserv.catalog.trust import Trust
 from qserv.worker.backups import Backups
 from qserv.worker.compact import Compactor
@@ -57,7 +56,6 @@ Wish = TypeVar("Wish", bound=Message)
 Part = TypeVar("Part", bound=Closable)
 
 _BEAT_PATIENCE = 1.0
-_END_SECONDS = 5.0
 
 log = logs.get(__name__)
 
@@ -96,9 +94,9 @@ class Worker:
         controller = closed_by(parts, Controller(settings.controllers, trust))
         beats = closed_by(parts, Controller(settings.controllers, trust, patience=_BEAT_PATIENCE, timeout=5.0))
         self._lookups = Lookups(self._store)
-        self._files = FileSource(self._store)
-        self._copier = closed_by(parts, Copier(self._store, peers.client))
-        self._backups = closed_by(parts, Backups(self._store))
+        self._files = FileSource(self._store, self._busy)
+        self._copier = closed_by(parts, Copier(self._store, peers.client, self._busy))
+        self._backups = closed_by(parts, Backups(self._store, self._busy))
         self._uploads = Uploads(disk.private / "uploads", settings.name)
         http = closed_by(
             parts,
@@ -113,7 +111,7 @@ class Worker:
         )
         # Calls end only when what they wait for has ended: the service goes after the parts that answer for it.
         service = _Late()
-        parts.callback(service.shutdown)
+        parts.callback(service.end)
         self._preparer = closed_by(parts, Preparer(self._staging, self._store, settings.ingest_memory_limit))
         self._compactor = Compactor(self._store, settings.ingest_memory_limit)
         self._queries = closed_by(parts, Queries(settings, settings.data_dir, scratch))
@@ -157,6 +155,9 @@ class Worker:
     def running(self) -> dict[str, int]:
         """Queries by lane."""
         return self._queries.running
+
+    def _busy(self) -> bool:
+        return any(self.running.values())
 
     def close(self) -> None:
         """Stop queries and contributions, and end; committed files stay, staged rows are void."""
@@ -221,6 +222,7 @@ class Worker:
         if wish.transaction is not None:
             self._discard_transaction(wish.transaction)
         if wish.staged is not None:
+            self._contributions.cancel_transaction(wish.staged)
             self._staging.discard(wish.staged)
             self._uploads.discard(wish.staged)
         if wish.paths:
@@ -243,10 +245,9 @@ class _Late:
 
     service: WorkerService | None = None
 
-    def shutdown(self) -> None:
-        """A caller that takes nothing of its answer is not waited for."""
-        if self.service is not None and not within(_END_SECONDS, self.service.shutdown):
-            log.warning("calls did not end", seconds=_END_SECONDS)
+    def end(self) -> None:
+        if self.service is not None:
+            flight.end(self.service)
 
 
 def closed_by(parts: ExitStack, part: Part) -> Part:

@@ -31,6 +31,7 @@ class Source(http.server.BaseHTTPRequestHandler):
     """``/whole`` is a file of three rows, ``/slow`` too, in drops; ``/cut`` breaks off, ``/endless`` never does."""
 
     body = b"id,ra,decl\n1,10,10\n2,20,20\n3,30,30\n"
+    begun, left = threading.Event(), threading.Event()
 
     def do_GET(self) -> None:
         if self.path not in ("/whole.csv", "/slow.csv", "/cut.csv", "/endless.csv"):
@@ -39,10 +40,12 @@ class Source(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         if self.path == "/endless.csv":
             self.end_headers()
+            self.begun.set()
             with suppress(ConnectionError):
                 while True:
                     self.wfile.write(self.body)
                     time.sleep(0.02)
+            self.left.set()
             return
         self.send_header("Content-Length", str(len(self.body)))
         self.end_headers()
@@ -138,6 +141,17 @@ def test_a_worker_ends_while_it_fetches_a_file(cluster: Cluster, source: str, tr
     assert not stopping.is_alive()
     cluster.start_worker(name)
     cluster.client.cancel_contribution(transaction, "endless")
+
+
+def test_a_contribution_that_is_cancelled_is_read_no_more(cluster: Cluster, source: str, transaction: int) -> None:
+    Source.begun.clear()
+    Source.left.clear()
+    wish = ContributionWish(name="dropped", table="Star", url=f"{source}/endless.csv")
+    cluster.client.contribute(transaction, wish)
+    assert Source.begun.wait(60.0)
+    cluster.client.cancel_contribution(transaction, "dropped")
+    assert Source.left.wait(60.0)
+    assert cluster.client.transaction(transaction).state == "started"
 
 
 def test_many_transactions_with_contexts_go_on_at_once(cluster: Cluster, tmp_path: Path) -> None:

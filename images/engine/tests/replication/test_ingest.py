@@ -74,6 +74,28 @@ def test_a_load_is_whole_replicated_and_not_repeated(cluster: Cluster, tmp_path:
     assert all(len(workers) == 2 for units in placed.replicas.values() for workers in units.values())
 
 
+def test_how_far_a_load_is_is_told(cluster: Cluster, tmp_path: Path) -> None:
+    transaction = open_transaction(cluster, "told", stars(tmp_path, "a.csv", range(200)))
+    wait_for(lambda: done(cluster, transaction))
+
+    def measured() -> set[str]:
+        return set(httpx.get(f"{cluster.url}/metrics").text.splitlines())
+
+    reading = cluster.client.transaction(transaction)
+    size = (tmp_path / "a.csv").stat().st_size
+    assert (reading.rows, reading.bytes, reading.total_bytes, reading.chunks) == (200, size, size, 0)
+    assert reading.rows_per_second > 0
+    assert reading.bytes_per_second > 0
+    assert reading.eta_seconds == 0
+    wait_for(lambda: {'qserv_loads{state="open"} 1.0', "qserv_load_rows 200.0"} <= measured())
+    cluster.client.end_transaction(transaction, "committed")
+    written = cluster.ended(transaction)
+    folders = {path.split("/")[2] for path in cluster.files() if path.startswith("told/Star/")}
+    assert written.chunks == len([name for name in folders if name.isdecimal()]) > 0
+    assert written.eta_seconds is None
+    wait_for(lambda: {'qserv_loads{state="open"} 0.0', "qserv_load_rows 0.0"} <= measured())
+
+
 def test_rows_are_appended_by_another_load(cluster: Cluster, tmp_path: Path) -> None:
     stars(tmp_path, "a.csv", range(100))
     stars(tmp_path, "b.csv", range(100, 150))

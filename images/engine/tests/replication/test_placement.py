@@ -134,6 +134,35 @@ def test_the_last_copies_are_repaired_first() -> None:
     assert [move.unit for move in plan(units, sites, 3, 1, frozenset()).moves] == [2]
 
 
+@pytest.mark.parametrize(
+    ("state", "overdue", "repaired"),
+    [
+        (WorkerState.SUSPECT, False, set[int]()),
+        (WorkerState.SUSPECT, True, {1}),
+        (WorkerState.LOST, True, {1, 2}),
+    ],
+)
+def test_one_copy_left_is_repaired_before_the_worker_is_called_lost(
+    state: WorkerState, overdue: bool, repaired: set[int]
+) -> None:
+    sites = [Site(n, f"w{n}", f"w{n}", WorkerState.ONLINE, 1 << 30, 1 << 30) for n in range(4)]
+    sites[0] = Site(0, "w0", "w0", state, 1 << 30, 1 << 30, overdue)
+    units = [UnitRow(1, UnitKind.CHUNK, 1, 1, 10, (0, 1)), UnitRow(2, UnitKind.CHUNK, 1, 2, 10, (0, 2, 3))]
+    wishes = [*plan(units[:1], sites, 2, 10, frozenset()).moves, *plan(units[1:], sites, 3, 10, frozenset()).moves]
+    assert {wish.unit for wish in wishes} == repaired
+    assert {wish.reason for wish in wishes} <= {"repair"}
+
+
+def test_copies_in_one_domain_part_as_soon_as_there_is_another() -> None:
+    racks = ["a", "a", "b"]
+    sites = [Site(n, f"w{n}", rack, WorkerState.ONLINE, 1 << 30, 1 << 30) for n, rack in enumerate(racks)]
+    units = [UnitRow(1, UnitKind.CHUNK, 1, 1, 10, (0, 1))]
+    assert plan(units, sites[:2], 2, 8, frozenset()).moves == ()
+    (move,) = plan(units, sites, 2, 8, frozenset()).moves
+    assert (move.target, move.reason) == (2, "domain")
+    assert move.drop in (0, 1)
+
+
 @given(
     st.dictionaries(st.integers(0, 5), STATES, min_size=1),
     st.lists(st.sets(st.integers(0, 5), max_size=3), max_size=10),

@@ -62,6 +62,11 @@ class Registrar:
             for _ in range(count):
                 assert self.beaten.wait(timeout), "no heartbeat came"
 
+    def wait_for(self, condition: Callable[[], bool], timeout: float = 20.0) -> None:
+        """Wait until a condition holds at a heartbeat."""
+        with self.beaten:
+            assert self.beaten.wait_for(condition, timeout), "it did not come about"
+
     def _addresses(self) -> dict[str, str]:
         return {name: beat.flight for name, beat in self.beats.items()}
 

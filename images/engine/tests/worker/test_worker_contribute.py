@@ -113,7 +113,6 @@ class Loading:
         found = []
         for client in self.clients:
             prepared = client.action("prepare", wish, Prepared, timeout=60)
-            assert prepared is not None
             found.extend(prepared.files)
         return found
 
@@ -142,7 +141,6 @@ def wait(client: WorkerClient, key: ContributionKey) -> ContributionState:
     patience = threading.Event()
     for _ in range(600):
         state = client.action("contribution", key, ContributionState)
-        assert state is not None
         if state.state != "running":
             return state
         patience.wait(0.02)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -17,8 +22,12 @@ from qserv.catalog.errors import (
     ResourceExhausted,
     WorkerFailed,
 )
+from qserv.catalog.messages import Verify
 from qserv.storage.duck import open_closed
+from qserv.storage.publishing import receive
 from qserv.worker import failures
+from qserv.worker.store import Store
+from qserv.worker.transfer import FileSource
 
 
 @pytest.mark.parametrize(
@@ -58,3 +67,36 @@ def test_a_missing_file_explains_a_failure(tmp_path: Path) -> None:
     error = failures.of_query(duckdb.IOException("IO Error: No files found"), [tmp_path / "gone.parquet"])
     assert isinstance(error, FileMissing)
     assert "gone.parquet" in error.message
+
+
+@contextmanager
+def without_descriptors() -> Iterator[None]:
+    """This process opens no more files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_worker_without_file_descriptors_does_not_call_its_files_damaged(tmp_path: Path) -> None:
+    content = b"rows"
+    digest = hashlib.sha256(content).hexdigest()
+    path = f"sky/Object/5/main-1-{digest[:8]}.parquet"
+    receive(tmp_path, path, digest, len(content), [content])
+    store = Store(tmp_path)
+    source = FileSource(store, lambda: False)
+    with without_descriptors():
+        for look in (lambda: source.verify(Verify(paths=(path,))), lambda: source.inventory("")):
+            with pytest.raises(WorkerFailed, match="Too many open files") as refused:
+                look()
+            assert not isinstance(refused.value, FileMissing)
+        told = failures.of_query(
+            duckdb.IOException("IO Error: Cannot open file: Too many open files"), [tmp_path / path]
+        )
+    assert type(told) is WorkerFailed
+    assert source.verify(Verify(paths=(path,))).sums == {path: digest}
+    assert source.inventory("").files == ((path, len(content)),)

@@ -85,9 +85,7 @@ def stage(
 
 def prepare(client: WorkerClient, *contributions: tuple[int, int], transaction: int = 1, **more: object) -> Prepared:
     wish = Prepare(transaction=transaction, tables=(FACTS,), contributions=contributions, **more)
-    found = client.action("prepare", wish, Prepared, timeout=60)
-    assert found is not None
-    return found
+    return client.action("prepare", wish, Prepared, timeout=60)
 
 
 def of_kind(prepared: Prepared, kind: FileKind) -> list[StagedUnit]:
@@ -100,7 +98,6 @@ def read(root: Path, files: list[StagedUnit]) -> pa.Table:
 
 def inventory(client: WorkerClient) -> list[str]:
     found = client.action("inventory", Inventory(), Inventory)
-    assert found is not None
     return [path for path, _ in found.files]
 
 
@@ -121,7 +118,6 @@ def test_staged_rows_become_files_that_answer_queries_on_another_worker(site: Si
     target.action("fetch", fetch, timeout=60)
     target.action("fetch", fetch, timeout=60)
     sums = target.action("verify", Verify(paths=tuple(file.path for file in prepared.files)), Verified)
-    assert sums is not None
     assert sums.sums == {file.path: file.sha256 for file in prepared.files}
 
     files = {file.number: StoredFile(file.path, file.sha256, file.bytes) for file in main}
@@ -309,10 +305,12 @@ def test_many_senders_stage_at_once(site: Site, tmp_path: Path) -> None:
     assert sorted(read(tmp_path / "w0", main).column("id").to_pylist()) == list(range(800))
 
 
-@pytest.mark.parametrize(("bandwidth", "expected"), [(0, 0.0), (1000, 0.5)])
-def test_copies_keep_to_the_bandwidth(bandwidth: int, expected: float) -> None:
+@pytest.mark.parametrize(
+    ("bandwidth", "busy", "expected"), [(0, False, 0.0), (1000, False, 0.5), (1000, True, 2.0), (0, True, 0.0)]
+)
+def test_copies_keep_to_the_bandwidth_and_give_way_to_queries(bandwidth: int, busy: bool, expected: float) -> None:
     now = 100.0
-    pace = Pace(bandwidth, lambda: now)
+    pace = Pace(bandwidth, lambda: busy, lambda: now)
     assert pace.delay(500) == pytest.approx(expected)
     now += 10.0
     assert pace.delay(500) == pytest.approx(max(0.0, expected - 0.1))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, text, update
 
 from qserv.catalog.errors import SchemaVersion, Unavailable
 from qserv.catalog.metadata import schema
@@ -17,7 +17,7 @@ _CONTROLLER = "controller"
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who leads, until when (seconds since 1970); ``epoch`` grows with each change of the leader."""
+    """Who leads, until when (seconds since 1970 on the database's clock); ``epoch`` grows with each new leader."""
 
     holder: str
     address: str
@@ -49,16 +49,26 @@ def lease(connection: Connection) -> Lease | None:
 
 
 CLOCK_JUMP = 60.0
-"""Seconds by which clocks may differ. A lease that ends later still was written before a clock was set back."""
+"""Seconds. A lease that lasts for so much longer than it is given for was written before the clock was set back."""
 
 
-def take_lease(connection: Connection, holder: str, address: str, now: float, seconds: float) -> Lease | None:
+def clock(connection: Connection) -> float:
+    """The database's own time, seconds since 1970: one for all controllers, whatever their machines' clocks say."""
+    if connection.dialect.name == "sqlite":
+        seconds = text("SELECT (julianday('now') - 2440587.5) * 86400.0")
+    else:
+        seconds = text("SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1000000")
+    return float(connection.execute(seconds).scalar_one())
+
+
+def take_lease(connection: Connection, holder: str, address: str, seconds: float) -> Lease | None:
     """Take or prolong the lease: None while another holds it.
 
     Whoever let it run out takes it anew, with a new epoch: nobody was heard meanwhile.
     """
     mine = schema.lease.c.name == _CONTROLLER
     row = connection.execute(select(schema.lease).where(mine).with_for_update()).first()
+    now = clock(connection)
     expires = now + seconds
     if row is None:
         connection.execute(

@@ -111,14 +111,21 @@ def set_state(
     if found.state not in among:
         raise TransactionClosed(f"transaction {transaction} is {found.state}: it cannot become {state}")
     values: dict[str, Any] = {"state": state}
-    if failure is not None:
-        values["failure"] = failure.model_dump(mode="json")
+    if failure is not None or state == "committed":
+        values["failure"] = _as_json(failure)
     if state == "committing":
         values["committing"] = time.time()
     if state in ("committed", "aborted"):
         values["ended"] = time.time()
     connection.execute(update(schema.ingest).where(schema.ingest.c.id == transaction).values(values))
     return get(connection, transaction)
+
+
+def waits(connection: Connection, transaction: int, why: Failure) -> None:
+    """Note why a commit does not go on just now."""
+    t = schema.ingest.c
+    going_on = update(schema.ingest).where(t.id == transaction, t.state == "committing")
+    connection.execute(going_on.values(failure=_as_json(why)))
 
 
 def lock(connection: Connection, transaction: int) -> IngestRow:
@@ -214,7 +221,7 @@ def requeue(connection: Connection, contribution: int, attempt: int, reason: Fai
             rows=0,
             bytes=0,
             dropped=0,
-            failure=reason.model_dump(mode="json"),
+            failure=_as_json(reason),
             changed=time.time(),
         )
     )
@@ -226,7 +233,7 @@ def fail(connection: Connection, contribution: int, attempt: int, failure: Failu
     connection.execute(
         update(schema.contribution)
         .where(c.id == contribution, c.attempt == attempt, c.state == "queued")
-        .values(state="failed", failure=failure.model_dump(mode="json"), changed=time.time())
+        .values(state="failed", failure=_as_json(failure), changed=time.time())
     )
 
 
@@ -248,7 +255,7 @@ def report(connection: Connection, contribution: int, attempt: int, told: Contri
     if told.state in ("done", "failed"):
         values["state"] = told.state
         values["boots"] = {name: row.boots.get(name, "") for name in told.workers}
-        values["failure"] = told.failure.model_dump(mode="json") if told.failure else None
+        values["failure"] = _as_json(told.failure)
     connection.execute(
         update(schema.contribution)
         .where(c.id == contribution, c.attempt == attempt, c.state == "running")
@@ -384,21 +391,17 @@ def _widen_margins(connection: Connection, transaction: int) -> None:
         connection.execute(update(schema.table).where(t.id == table, t.margin < margin).values(margin=margin))
 
 
+def _as_json(failure: Failure | None) -> dict[str, Any] | None:
+    return failure.model_dump(mode="json") if failure is not None else None
+
+
 def _failure(value: Any) -> Failure | None:
     return Failure.model_validate(value) if value else None
 
 
 def _ingest(row: Any) -> IngestRow:
-    return IngestRow(
-        row.id,
-        row.database_id,
-        row.state,
-        dict(row.context),
-        _failure(row.failure),
-        row.started,
-        row.committing,
-        row.ended,
-    )
+    values = {name: getattr(row, name) for name in IngestRow.__slots__}
+    return IngestRow(**values | {"context": dict(row.context), "failure": _failure(row.failure)})
 
 
 def _contribution(row: Any) -> ContributionRow:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, case, func, select
 
 from qserv.catalog.metadata import schema
+from qserv.catalog.model import UnitKind
 from qserv.catalog.resources import ContributionStatus
 
 
@@ -21,6 +22,14 @@ class Tally:
     bytes: int
     total_bytes: int
     dropped: int
+
+
+def chunks(connection: Connection, transaction: int) -> int:
+    """How many chunks have files of a transaction, written or visible."""
+    f, u = schema.file.c, schema.unit.c
+    mine = (f.transaction_id == transaction) & (u.kind == UnitKind.CHUNK)
+    query = select(func.count(f.unit_id.distinct())).join_from(schema.file, schema.unit, f.unit_id == u.id).where(mine)
+    return int(connection.execute(query).scalar_one())
 
 
 def tallies(
