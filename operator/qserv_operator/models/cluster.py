@@ -162,7 +162,7 @@ class ReplicationSpec(PodPlace):
 
 
 class ExternalDatabase(Model):
-    """A MariaDB that others run."""
+    """A MariaDB that others run: 10.6.18, 10.11.8, 11.4.2 or newer."""
 
     url_secret: SecretKey = Field(
         description="Key with its URL, mysql+pymysql://USER@HOST:PORT/DATABASE, without the password."
@@ -193,7 +193,9 @@ class MetadataSpec(PodPlace):
     image: str = Field(default="mariadb:11.4", min_length=1, max_length=500, description="Image of MariaDB.")
     storage: MetadataStorage = Field(default_factory=MetadataStorage, description="Its disk.")
     resources: Resources = Field(default_factory=Resources, description="Its requests and limits.")
-    external: ExternalDatabase | None = Field(default=None, description="Use this database instead of an own one.")
+    external: ExternalDatabase | None = Field(
+        default=None, description="Use this MariaDB (10.6.18, 10.11.8, 11.4.2 or newer) instead of an own one."
+    )
 
 
 class UserSpec(Model):

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, event, text
 
 from qserv.catalog.errors import Conflict, SchemaOutdated, SchemaVersion, Unavailable
-from qserv.catalog.metadata import Metadata, chores, schema
+from qserv.catalog.metadata import Metadata, chores, engine, schema
 
 
 def test_migrations_make_the_schema_that_the_program_uses(metadata: Metadata) -> None:
@@ -92,3 +92,11 @@ def test_a_database_that_does_not_answer_is_unavailable() -> None:
         held.bind(("127.0.0.1", 0))
         with pytest.raises(Unavailable, match="did not answer"):
             Metadata(f"mysql+pymysql://root@127.0.0.1:{held.getsockname()[1]}/x", patience=0.2)
+
+
+def test_a_mariadb_that_lacks_what_is_needed_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("SQLite comes with Python")
+    monkeypatch.setattr(engine, "_SESSION", engine._SESSION.replace("snapshot_isolation", "of_a_later_version"))
+    with pytest.raises(Conflict, match=r"too old \(Unknown system variable '\w+'\): take MariaDB"):
+        Metadata(url, migrate_schema=True)

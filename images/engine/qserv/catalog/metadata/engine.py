@@ -33,6 +33,10 @@ _IDLE_WRITE_SECONDS = 10
 _IDLE_READ_SECONDS = 600
 """A reader holds up nobody, and may have a million rows to look at before it asks for more."""
 
+_SESSION = "SET SESSION idle_transaction_timeout = {}, innodb_snapshot_isolation = ON"
+_NO_SUCH_VARIABLE = 1193
+_NEEDED = "take MariaDB 10.6.18, 10.11.8, 11.4.2 or newer"
+
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
@@ -135,10 +139,13 @@ class Database:
                 with engine.connect().execution_options(qserv_begin=begin) as connection, connection.begin():
                     return work(connection)
             except DBAPIError as error:
+                where = self.url.render_as_string(hide_password=True)
+                if error.orig is not None and error.orig.args[:1] == (_NO_SUCH_VARIABLE,):
+                    told = error.orig.args[-1]
+                    raise Conflict(f"the metadata database {where} is too old ({told}): {_NEEDED}") from error
                 if not _transient(error):
                     raise
                 if time.monotonic() + pause > deadline:
-                    where = self.url.render_as_string(hide_password=True)
                     raise Unavailable(
                         f"the metadata database {where} did not answer for {self.patience:g} s: is it running?"
                         f" ({error.orig})"
@@ -187,6 +194,6 @@ def _mariadb(url: URL, idle_seconds: int, statement_seconds: int | None) -> Engi
             "connect_timeout": 5,
             "read_timeout": statement_seconds,
             "write_timeout": statement_seconds,
-            "init_command": f"SET SESSION idle_transaction_timeout = {idle_seconds}, innodb_snapshot_isolation = ON",
+            "init_command": _SESSION.format(idle_seconds),
         },
     )
