@@ -24,7 +24,7 @@ from qserv.worker.uploads import Uploads
 
 
 class HttpPort:
-    """Serves in a thread from when it is made until :meth:`close`.
+    """Takes its port when it is made, and answers in a thread from :meth:`start` until :meth:`close`.
 
     Parameters
     ----------
@@ -71,11 +71,15 @@ class HttpPort:
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
         )
+
+    def start(self) -> None:
+        """Answer; who has asked since the port was taken has waited."""
         self._thread.start()
 
     def close(self) -> None:
         self._server.should_exit = True
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self._socket.close()
 
     async def _health(self, _request: Request) -> Response:

@@ -77,6 +77,7 @@ class Worker:
         with ExitStack() as parts:
             self._build(parts, Trust.from_settings(settings))
             self._parts = parts.pop_all()
+        self._http.start()
         self._membership.start()
         log.info("serving", name=settings.name, flight=self.flight, http=self.http)
 
@@ -98,7 +99,7 @@ class Worker:
         self._copier = closed_by(parts, Copier(self._store, peers.client, self._busy))
         self._backups = closed_by(parts, Backups(self._store, self._busy))
         self._uploads = Uploads(disk.private / "uploads", settings.name)
-        http = closed_by(
+        self._http = closed_by(
             parts,
             HttpPort(
                 settings.host,
@@ -131,7 +132,7 @@ class Worker:
         )
         service.service = self._listen(trust)
         self.flight = f"{settings.reachable}:{service.service.port}"
-        self.http = f"{settings.reachable}:{http.port}"
+        self.http = f"{settings.reachable}:{self._http.port}"
         self._membership = closed_by(
             parts,
             Membership(

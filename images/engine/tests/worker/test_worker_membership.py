@@ -15,7 +15,10 @@ import pytest
 
 from qserv.catalog.errors import Conflict, FileTrouble, WrongCluster
 from qserv.catalog.messages import StagePut
+from qserv.catalog.trust import Trust
+from qserv.cli.ports import free_ports
 from qserv.worker.identity import Disk
+from qserv.worker.service import WorkerService
 from qserv.worker.worker import Worker
 from worker.chunks import answer, chunk_rows, failure, task, write_chunks
 from worker.site import CLUSTER, Site
@@ -37,6 +40,29 @@ def test_health_says_whether_it_is_registered(site: Site) -> None:
     lonely = Worker(site.settings("w1", controllers=("http://127.0.0.1:1",)))
     assert httpx.get(f"http://{lonely.http}/health").status_code == 503
     lonely.close()
+
+
+def test_who_asks_a_worker_that_begins_waits_for_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,) = free_ports(1)
+    told: list[int] = []
+    listen = Worker._listen
+
+    def ask() -> None:
+        told.extend(
+            httpx.get(f"http://127.0.0.1:{port}/{path}", timeout=60).status_code for path in ("health", "metrics")
+        )
+
+    asking = threading.Thread(target=ask)
+
+    def asked_meanwhile(self: Worker, trust: Trust) -> WorkerService:
+        asking.start()
+        asking.join(0.5)
+        return listen(self, trust)
+
+    monkeypatch.setattr(Worker, "_listen", asked_meanwhile)
+    site.start("w0", http_port=port)
+    asking.join(60)
+    assert told in ([200, 200], [503, 200])
 
 
 def test_metrics_count_queries_without_naming_them(site: Site, tmp_path: Path) -> None:
