@@ -6,7 +6,7 @@
     ├── SqlError            a statement that cannot be answered as written
     │   ├── ParseError
     │   ├── UnknownDatabase, UnknownTable, UnknownColumn, UnknownFunction, UnknownVariable
-    │   ├── NoDatabase, EmptyStatement, UnknownStatement
+    │   ├── NoDatabase, EmptyStatement, UnknownStatement, NoCursor
     │   ├── AmbiguousColumn, NotUniqueTable, WrongColumnCount, SubqueryRows
     │   ├── WrongArguments        a function or restrictor called with what it cannot take
     │   ├── WrongValue, UnknownCharset    what a variable cannot be set to
@@ -163,6 +163,14 @@ class SubqueryRows(SqlError):
 class UnknownStatement(SqlError):
     code = "unknown-statement"
     mysql = 1243
+
+
+class NoCursor(SqlError):
+    """Rows are asked of a prepared statement that has no open cursor."""
+
+    code = "no-cursor"
+    mysql = 1421
+    sqlstate = "HY000"
 
 
 class ArithmeticOverflow(SqlError):

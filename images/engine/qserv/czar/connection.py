@@ -22,14 +22,15 @@ from mysql_mimic.packets import HandshakeResponse41, SSLRequest
 from mysql_mimic.types import Capabilities, Commands, ServerStatus, str_len
 
 from qserv.catalog import logs
-from qserv.catalog.errors import AccessDenied, ParseError, QservError, QueryKilled, Unsupported
+from qserv.catalog.errors import AccessDenied, NoCursor, ParseError, QservError, QueryKilled
 from qserv.catalog.metadata import Account
-from qserv.czar import charsets, login, parameters, statements, variables
+from qserv.czar import charsets, cursors, login, parameters, statements, variables
 from qserv.czar.answering import Pieces, Reply, first_pieces
 from qserv.czar.columns import definition
 from qserv.czar.door import Door
 from qserv.czar.parameters import Prepared
 from qserv.czar.phrases import Phrases
+from qserv.czar.prepared import PreparedStatements
 from qserv.czar.proving import LOGIN_BYTES, Prover
 from qserv.czar.session import Result, Session
 from qserv.czar.wire import DisconnectedError, TooLargeError, Wire
@@ -44,12 +45,6 @@ _COLLATION = 8
 MAX_COMMAND = 64 << 20
 """Bytes of a command: ``max_allowed_packet``."""
 
-MAX_PREPARED = 1000
-"""Prepared statements that a client may hold."""
-
-STUCK_SECONDS = 5.0
-"""How long a client that takes no rows is waited for after its query was stopped."""
-
 
 class Connection:
     """A client's connection. ``serve`` runs it to its end; ``kill`` ends it from another task of the same loop."""
@@ -63,8 +58,7 @@ class Connection:
         self._capabilities = door.capabilities
         self._say = Phrases(door.capabilities)
         self._charset = CharacterSet.utf8mb4
-        self._prepared: dict[int, Prepared] = {}
-        self._next_prepared = 1
+        self._prepared = PreparedStatements(door.pool, MAX_COMMAND)
         self._gone = asyncio.Event()
         wire.reader.on_close = self._client_went
 
@@ -76,6 +70,7 @@ class Connection:
             log.debug("connection ended", connection=self.id, reason=str(error))
         finally:
             self._client_went()
+            self._prepared.forget_all()
             self._wire.close()
 
     def kill(self) -> None:
@@ -164,7 +159,7 @@ class Connection:
         for name in charsets.VARIABLES:
             session.variables.set(name, self._charset.name)
         self._session = session
-        self._prepared.clear()
+        self._prepared.forget_all()
 
     async def _obey(self) -> None:
         """The command phase."""
@@ -211,6 +206,7 @@ class Connection:
         return {
             Commands.COM_STMT_PREPARE: self._prepare,
             Commands.COM_STMT_EXECUTE: self._execute,
+            Commands.COM_STMT_FETCH: self._fetch,
             Commands.COM_STMT_SEND_LONG_DATA: self._long_data,
             Commands.COM_STMT_CLOSE: self._forget,
             Commands.COM_STMT_RESET: self._reset_statement,
@@ -239,10 +235,10 @@ class Connection:
 
     async def _forget(self, data: bytes) -> None:
         """Close a prepared statement; the client expects no answer."""
-        self._prepared.pop(struct.unpack_from("<I", data)[0], None)
+        self._prepared.forget(data)
 
     async def _reset_statement(self, data: bytes) -> None:
-        self._statement(data).forget_long_data()
+        self._prepared.reset(data)
         await self._wire.send(self._say.ok())
 
     def _current(self) -> Session:
@@ -298,7 +294,7 @@ class Connection:
         while not pieces.done:
             following = asyncio.ensure_future(self._in_thread(pieces.take))
             try:
-                await self._drain(pieces)
+                await self._wire.drain_unless(lambda: pieces.stopped)
                 piece = await following
             except BaseException:
                 if not following.done():
@@ -311,28 +307,13 @@ class Connection:
                 if self._gone.is_set():
                     raise DisconnectedError("the client closed the connection")
 
-    async def _drain(self, pieces: Pieces) -> None:
-        """Wait for a slow client, but not for one that takes nothing once its query was stopped."""
-        waiting = asyncio.ensure_future(self._wire.drain())
-        try:
-            while not waiting.done():
-                await asyncio.wait([waiting], timeout=STUCK_SECONDS)
-                if not waiting.done() and pieces.stopped:
-                    self._wire.abort()
-            await waiting
-        finally:
-            waiting.cancel()
-
     async def _prepare(self, data: bytes) -> None:
         sql = self._decode(data)
-        if len(self._prepared) >= MAX_PREPARED:
-            raise Unsupported(f"a client may hold {MAX_PREPARED} prepared statements: close some")
+        self._prepared.check_room()
         session = self._current()
         statement, count = await self._in_thread(lambda: statements.prepare(sql))
         names = await self._in_thread(lambda: session.columns(statement, count, sql)) if statement is not None else ()
-        prepared = Prepared(self._next_prepared, sql, statement, count)
-        self._next_prepared += 1
-        self._prepared[prepared.id] = prepared
+        prepared = self._prepared.add(sql, statement, count)
         self._wire.put(struct.pack("<BIHHBH", 0, prepared.id, len(names), count, 0, 0))
         for group in (["?"] * count, names):
             for name in group:
@@ -342,7 +323,7 @@ class Connection:
         await self._wire.drain()
 
     async def _execute(self, data: bytes) -> None:
-        prepared, session = self._statement(data), self._current()
+        prepared, session = self._prepared.find(data), self._current()
         flags = data[4]
         attributes = bool(self._capabilities & Capabilities.CLIENT_QUERY_ATTRIBUTES) and (
             prepared.parameters > 0 or bool(flags & 0x08)
@@ -352,21 +333,44 @@ class Connection:
         finally:
             prepared.forget_long_data()
         statement = statements.bind(prepared.statement, values) if prepared.statement is not None else None
-        await self._answer(lambda: session.execute(statement, prepared.sql), binary=True)
+        self._prepared.close_cursor(prepared)
+        if flags & cursors.READ_ONLY:
+            await self._open_cursor(prepared, lambda: session.execute(statement, prepared.sql))
+        else:
+            await self._answer(lambda: session.execute(statement, prepared.sql), binary=True)
 
-    def _statement(self, data: bytes) -> Prepared:
-        found = self._prepared.get(struct.unpack_from("<I", data)[0])
-        if found is None:
-            raise Unsupported("this prepared statement is not known (any more): prepare it again")
-        return found
+    async def _open_cursor(self, prepared: Prepared, begin: Callable[[], Result]) -> None:
+        result, warnings = await self._in_thread(begin), len(self._current().warnings)
+        if result.schema is None:
+            await self._wire.send(self._say.ok(warnings=warnings))
+            return
+        prepared.cursor = cursors.Cursor(result, result.schema, self._results)
+        for payload in prepared.cursor.headers():
+            self._wire.put(payload)
+        await self._wire.send(self._say.end(warnings, ServerStatus.SERVER_STATUS_CURSOR_EXISTS))
+
+    async def _fetch(self, data: bytes) -> None:
+        """The next rows of a cursor."""
+        prepared = self._prepared.find(data)
+        cursor = prepared.cursor
+        if cursor is None:
+            raise NoCursor(f"The statement ({prepared.id}) has no open cursor")
+        pieces = cursor.rows(struct.unpack_from("<I", data, 4)[0], self._wire.sequence)
+        try:
+            while (piece := await self._in_thread(lambda: next(pieces, None))) is not None:
+                self._wire.put_packets(piece.data, piece.sequence)
+                await self._wire.drain_unless(lambda: cursor.stopped)
+        except BaseException:
+            self._prepared.close_cursor(prepared)
+            raise
+        if cursor.ended:
+            prepared.cursor = None
+        told = ServerStatus.SERVER_STATUS_LAST_ROW_SENT if cursor.ended else ServerStatus.SERVER_STATUS_CURSOR_EXISTS
+        await self._wire.send(self._say.end(cursor=told))
 
     async def _long_data(self, data: bytes) -> None:
-        """Data of a parameter, sent ahead; the client expects no answer, also where it makes no sense."""
-        identifier, place = struct.unpack_from("<IH", data)
-        prepared = self._prepared.get(identifier)
-        if prepared is not None:
-            held = sum(other.long_bytes for other in self._prepared.values())
-            prepared.add_long_data(place, data[6:], room=MAX_COMMAND - held)
+        """Data of a parameter, sent ahead; the client expects no answer."""
+        self._prepared.add_long_data(data)
 
     async def _field_list(self, data: bytes) -> None:
         session = self._current()

@@ -13,6 +13,7 @@ from mysql_mimic.types import ColumnType, read_str_len, read_uint_len
 from sqlglot import exp
 
 from qserv.catalog.errors import WrongArguments
+from qserv.czar.cursors import Cursor
 from qserv.czar.statements import Value
 
 _NUMBERS: dict[int, tuple[str, str]] = {
@@ -42,6 +43,7 @@ class Prepared:
     types: list[tuple[int, bool]] = field(default_factory=list)
     long_data: dict[int, bytearray] = field(default_factory=dict)
     too_long: bool = False
+    cursor: Cursor | None = None
 
     @property
     def long_bytes(self) -> int:

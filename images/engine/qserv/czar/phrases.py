@@ -24,15 +24,16 @@ class Phrases:
         """Whether the client takes one OK after the rows, and nothing between the columns and the rows."""
         return bool(self.capabilities & Capabilities.CLIENT_DEPRECATE_EOF)
 
-    def ok(self, warnings: int = 0) -> bytes:
-        return struct.pack("<BBBHH", 0, 0, 0, ServerStatus.SERVER_STATUS_AUTOCOMMIT, min(warnings, 0xFFFF))
+    def ok(self, warnings: int = 0, cursor: int = 0) -> bytes:
+        status = ServerStatus.SERVER_STATUS_AUTOCOMMIT | cursor
+        return struct.pack("<BBBHH", 0, 0, 0, status, min(warnings, 0xFFFF))
 
-    def eof(self, warnings: int = 0) -> bytes:
-        return struct.pack("<BHH", 0xFE, min(warnings, 0xFFFF), ServerStatus.SERVER_STATUS_AUTOCOMMIT)
+    def eof(self, warnings: int = 0, cursor: int = 0) -> bytes:
+        return struct.pack("<BHH", 0xFE, min(warnings, 0xFFFF), ServerStatus.SERVER_STATUS_AUTOCOMMIT | cursor)
 
-    def end(self, warnings: int = 0) -> bytes:
-        """What follows the last row."""
-        return b"\xfe" + self.ok(warnings)[1:] if self.short else self.eof(warnings)
+    def end(self, warnings: int = 0, cursor: int = 0) -> bytes:
+        """What follows the last row; ``cursor``: one of the statuses that tell of a cursor."""
+        return b"\xfe" + self.ok(warnings, cursor)[1:] if self.short else self.eof(warnings, cursor)
 
     def error(self, number: int, state: str, message: str) -> bytes:
         """An error by MySQL's number and five-character state."""

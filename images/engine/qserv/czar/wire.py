@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from qserv.czar.encoder import MAX_PACKET, Bytes, packetise
 
+STUCK_SECONDS = 5.0
+"""How long a client that takes no rows is waited for after its query was stopped."""
+
 
 class DisconnectedError(Exception):
     """The client closed the connection, or its packets make no sense."""
@@ -108,6 +111,18 @@ class Wire:
             await self.writer.drain()
         except (ConnectionError, OSError) as error:
             raise DisconnectedError("the client closed the connection") from error
+
+    async def drain_unless(self, stopped: Callable[[], bool]) -> None:
+        """Wait for a slow client, but not for one that takes nothing once its query was ``stopped``."""
+        waiting = asyncio.ensure_future(self.drain())
+        try:
+            while not waiting.done():
+                await asyncio.wait([waiting], timeout=STUCK_SECONDS)
+                if not waiting.done() and stopped():
+                    self.abort()
+            await waiting
+        finally:
+            waiting.cancel()
 
     async def send(self, payload: bytes) -> None:
         self.put(payload)

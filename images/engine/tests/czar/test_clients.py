@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes.util
 import datetime as dt
 import shutil
 import socket
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +21,7 @@ from pymysql.constants import COMMAND
 from sqlalchemy import create_engine, inspect, text
 
 from czar.smallsky import Cluster
+from replication.smallcluster import wait_for
 
 
 @pytest.fixture
@@ -353,21 +356,100 @@ def test_prepared_statements(connection: Connection[Any]) -> None:
     assert prepared.execute([LONGLONG], 1, b"") == []
 
 
-CURSOR_TYPE_READ_ONLY, SERVER_STATUS_CURSOR_EXISTS = 1, 0x40
+CURSOR_TYPE_READ_ONLY, SERVER_STATUS_CURSOR_EXISTS, SERVER_STATUS_LAST_ROW_SENT = 1, 0x40, 0x80
 
 
-def test_who_asks_for_a_cursor_is_sent_the_rows(cluster: Cluster) -> None:
-    """As mysql_stmt_attr_set(STMT_ATTR_CURSOR_TYPE) and useCursorFetch ask: all rows come, and no cursor is told of."""
+def fetched(connection: Any, statement: int, count: int, columns: Any) -> tuple[list[Any], Any]:
+    """Rows of a cursor, and what is said after them."""
+    connection.cmd_stmt_fetch(statement, count)
+    connection.unread_result = True
+    rows, end = connection.get_rows(binary=True, columns=columns)
+    return rows, end
+
+
+def test_rows_are_fetched_by_a_cursor(cluster: Cluster) -> None:
+    """In portions, as a client with ``useCursorFetch`` asks for them; other statements go on meanwhile."""
     sql = "SELECT objectId, label FROM Object WHERE objectId < ? ORDER BY objectId"
     login = {"host": "127.0.0.1", "port": cluster.ports.mysql, "user": "joe", "password": "joe", "use_pure": True}
     with contextlib.closing(mysql.connector.connect(**login, database="sky", ssl_disabled=True)) as connection:
         prepared = connection.cmd_stmt_prepare(sql.encode())
-        names = (prepared["statement_id"], (500,), prepared["parameters"])
-        _, columns, end = connection.cmd_stmt_execute(*names, flags=CURSOR_TYPE_READ_ONLY)
-        assert not end["status_flag"] & SERVER_STATUS_CURSOR_EXISTS
-        connection.unread_result = True
-        found, _ = connection.get_rows(binary=True, columns=columns)
+        number = prepared["statement_id"]
+        _, columns, end = connection.cmd_stmt_execute(
+            number, (500,), prepared["parameters"], flags=CURSOR_TYPE_READ_ONLY
+        )
+        assert end["status_flag"] & SERVER_STATUS_CURSOR_EXISTS
+        found = []
+        status = 0
+        while not status & SERVER_STATUS_LAST_ROW_SENT:
+            with connection.cursor() as other:
+                other.execute("SELECT COUNT(*) FROM Filter")
+                assert other.fetchall() == [(5,)]
+            portion, end = fetched(connection, number, 200, columns)
+            assert len(portion) <= 200
+            found += portion
+            status = end["status_flag"]
         assert found == [(number, f"star {number}") for number in range(500)]
+        with pytest.raises(mysql.connector.Error) as closed:
+            fetched(connection, number, 1, columns)
+        assert closed.value.errno == 1421
+
+
+@pytest.mark.parametrize("end", ["execute", "reset", "close", "leave"])
+def test_a_cursor_that_is_left_ends_its_query(cluster: Cluster, connection: Connection[Any], end: str) -> None:
+    asking = cluster.connect()
+    prepared = Prepared(asking, "SELECT objectId FROM Object, Filter a, Filter b, Filter c, Filter d")
+    asking._execute_command(COMMAND.COM_STMT_EXECUTE, struct.pack("<IBI", prepared.id, CURSOR_TYPE_READ_ONLY, 1))
+    for _ in range(3):
+        asking._read_packet()
+    running = (
+        f"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {asking.thread_id()} AND INFO IS NOT NULL"
+    )
+    assert rows(connection, running) == [(1,)]
+    if end == "execute":
+        asking._execute_command(COMMAND.COM_STMT_EXECUTE, struct.pack("<IBI", prepared.id, 0, 1))
+        asking._force_close()
+    elif end == "reset":
+        asking._execute_command(COMMAND.COM_STMT_RESET, struct.pack("<I", prepared.id))
+        assert asking._read_packet().is_ok_packet()
+    elif end == "close":
+        asking._execute_command(COMMAND.COM_STMT_CLOSE, struct.pack("<I", prepared.id))
+    else:
+        asking._force_close()
+    wait_for(lambda: rows(connection, running) == [(0,)])
+    asking._force_close()
+
+
+C_FETCH = """
+import ctypes, sys
+library = ctypes.CDLL("libmariadb.so.3")
+for name in ("mysql_init", "mysql_real_connect", "mysql_stmt_init"):
+    getattr(library, name).restype = ctypes.c_void_p
+library.mysql_stmt_num_rows.restype = ctypes.c_uint64
+library.mysql_error.restype = library.mysql_stmt_error.restype = ctypes.c_char_p
+handle = ctypes.c_void_p(library.mysql_init(None))
+assert library.mysql_optionsv(handle, 21, ctypes.byref(ctypes.c_char(0))) == 0
+who = (b"127.0.0.1", b"joe", b"joe", b"sky")
+made = library.mysql_real_connect(handle, *who, int(sys.argv[1]), None, ctypes.c_ulong(0))
+assert made, library.mysql_error(handle)
+statement = ctypes.c_void_p(library.mysql_stmt_init(handle))
+sql = b"SELECT objectId FROM Object"
+assert library.mysql_stmt_prepare(statement, sql, len(sql)) == 0
+for attribute, value in ((1, 1), (2, 100)):  # STMT_ATTR_CURSOR_TYPE read only, STMT_ATTR_PREFETCH_ROWS
+    assert library.mysql_stmt_attr_set(statement, attribute, ctypes.byref(ctypes.c_ulong(value))) == 0
+assert library.mysql_stmt_execute(statement) == 0, library.mysql_stmt_error(statement)
+rows = 0
+while (state := library.mysql_stmt_fetch(statement)) == 0:
+    rows += 1
+print(rows, state)
+"""
+
+
+@pytest.mark.skipif(ctypes.util.find_library("mariadb") is None, reason="MariaDB's C library is not installed")
+def test_the_c_library_fetches_by_a_cursor(cluster: Cluster) -> None:
+    command = [sys.executable, "-c", C_FETCH, str(cluster.ports.mysql)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert done.stdout == f"{cluster.rows.num_rows} 100\n"  # MYSQL_NO_DATA
 
 
 def test_parameters_are_values(connection: Connection[Any]) -> None:
