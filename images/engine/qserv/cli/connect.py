@@ -23,16 +23,20 @@ from qserv.cli.ports import HOST
 
 @dataclass(frozen=True, slots=True)
 class CzarAddress:
+    """``help``: what to do where it does not answer."""
+
     url: str
     login: Login
+    help: str
 
 
 def czar(home: Home) -> CzarAddress:
     """The czar to ask, and as whom."""
     url = os.environ.get("QSERV_CZAR_URL")
     if url:
-        return CzarAddress(url.rstrip("/"), _login())
-    return CzarAddress(f"http://{HOST}:{home.facts().http}", read_option_file(home.client_file))
+        return CzarAddress(url.rstrip("/"), _login(), "does it run, and is QSERV_CZAR_URL its HTTP address?")
+    there = f"http://{HOST}:{home.facts().http}"
+    return CzarAddress(there, read_option_file(home.client_file), "start it with 'qserv local up'")
 
 
 def controller(home: Home) -> Controller:

@@ -109,8 +109,9 @@ def down(home: Home) -> tuple[int, list[str]]:
 
 
 def running(home: Home) -> dict[str, bool]:
-    """The cluster's processes, and whether each runs."""
-    return {process.name: process.alive for process in _known(home)}
+    """The processes that the cluster is to have, and whether each runs."""
+    alive = {process.name for process in _known(home) if process.alive}
+    return {member.name: member.name in alive for member in _members(home, home.facts())}
 
 
 def controller(home: Home, patience: float = 15.0) -> Controller:

@@ -70,15 +70,15 @@ def local_down(home: HomeOption = None) -> None:
 @local_app.command("status")
 def local_status(home: HomeOption = None) -> None:
     """Which processes run, and how the cluster is."""
+    from qserv.catalog.errors import Unavailable
     from qserv.cli import local, show
 
     with told():
         place = home_of(home)
-        place.facts()
         found = local.running(place)
         show.running(found, screen())
-        if not found.get("replication"):
-            raise typer.Exit(1)
+        if not found["replication"]:
+            raise Unavailable(f"the cluster in {place.path} does not run: start it with 'qserv local up'")
         show.status(local.status(place), screen())
 
 

@@ -38,7 +38,7 @@ class _Speeds(ProgressColumn):
 @contextmanager
 def load_progress(database: str, console: Console) -> Iterator[Report]:
     """A bar a table: rows, bytes, speed, time left."""
-    with Progress(
+    progress = Progress(
         TextColumn("{task.description}", table_column=Column(no_wrap=True)),
         BarColumn(bar_width=12),
         TextColumn("{task.fields[rows]:,} rows", table_column=Column(justify="right", no_wrap=True)),
@@ -46,29 +46,34 @@ def load_progress(database: str, console: Console) -> Iterator[Report]:
         TextColumn("{task.fields[phase]}", style="dim"),
         TimeRemainingColumn(elapsed_when_finished=True, compact=True),
         console=console,
-    ) as progress:
-        bars: dict[str, TaskID] = {}
-        told = set[str]()
+    )
+    bars: dict[str, TaskID] = {}
+    told = set[str]()
 
-        def report(tables: Sequence[TableProgress]) -> None:
-            for table in tables:
-                if table.name not in bars:
-                    name = f"{database}.{table.name}"
-                    bars[table.name] = progress.add_task(name, rows=0, phase="", start=False, total=None)
-                if table.waits and table.waits not in told:
-                    told.add(table.waits)
-                    console.print(f"waits: {table.waits}", style="yellow", markup=False, highlight=False)
-                if table.phase != "waiting":
-                    progress.start_task(bars[table.name])
-                progress.update(
-                    bars[table.name],
-                    completed=table.bytes,
-                    total=table.total_bytes or None,
-                    rows=table.rows,
-                    phase=table.phase,
-                )
+    def report(tables: Sequence[TableProgress]) -> None:
+        progress.start()
+        for table in tables:
+            if table.name not in bars:
+                name = f"{database}.{table.name}"
+                bars[table.name] = progress.add_task(name, rows=0, phase="", start=False, total=None)
+            if table.waits and table.waits not in told:
+                told.add(table.waits)
+                console.print(f"waits: {table.waits}", style="yellow", markup=False, highlight=False)
+            if table.phase != "waiting":
+                progress.start_task(bars[table.name])
+            progress.update(
+                bars[table.name],
+                completed=table.bytes,
+                total=table.total_bytes or None,
+                rows=table.rows,
+                phase=table.phase,
+            )
 
+    try:
         yield report
+    finally:
+        if bars:
+            progress.stop()
 
 
 def loaded(outcome: Loaded, console: Console) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -103,7 +104,9 @@ class Client:
         try:
             answer = self._http.send(request, stream=True)
         except httpx.TransportError as error:
-            raise Unavailable(f"the czar {self._address.url} cannot be reached: {error}") from error
+            raise Unavailable(
+                f"the czar {self._address.url} cannot be reached ({error}): {self._address.help}"
+            ) from error
         try:
             if not answer.is_success:
                 answer.read()
@@ -176,23 +179,23 @@ def run(client: Client, sql: str, form: Form, output: Path | None) -> None:
         if reader is None:
             Console(stderr=True).print("done", style="dim")
             return
-        if form is Form.TABLE:
-            _table(reader, output, began)
-        elif output is None:
-            _write(reader, form, sys.stdout.buffer)
-        else:
-            temporary = output.with_name(f".{output.name}.part")
-            try:
-                with temporary.open("wb") as file:
-                    _write(reader, form, file)
-                temporary.replace(output)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+        if output is None:
+            _write(reader, form, sys.stdout.buffer, began)
+            return
+        temporary = output.with_name(f".{output.name}.part")
+        try:
+            with temporary.open("wb") as file:
+                _write(reader, form, file, began)
+            temporary.replace(output)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
-def _write(reader: pa.RecordBatchReader, form: Form, file: IO[bytes]) -> None:
-    if form is Form.CSV:
+def _write(reader: pa.RecordBatchReader, form: Form, file: IO[bytes], began: float) -> None:
+    if form is Form.TABLE:
+        _table(reader, file, began)
+    elif form is Form.CSV:
         with pacsv.CSVWriter(file, reader.schema) as writer:
             for batch in reader:
                 writer.write_batch(batch)
@@ -207,7 +210,7 @@ def _write(reader: pa.RecordBatchReader, form: Form, file: IO[bytes]) -> None:
         file.flush()
 
 
-def _table(reader: pa.RecordBatchReader, output: Path | None, began: float) -> None:
+def _table(reader: pa.RecordBatchReader, file: IO[bytes], began: float) -> None:
     shown: list[list[str]] = []
     count = 0
     for batch in reader:
@@ -219,11 +222,12 @@ def _table(reader: pa.RecordBatchReader, output: Path | None, began: float) -> N
     note = f"{count} row{'s' if count != 1 else ''} in {time.monotonic() - began:.3f} s"
     if count > len(shown):
         note += f"; the first {len(shown)} are shown: ask for --format csv to have all"
-    if output is None:
+    if file is sys.stdout.buffer:
         screen().print(table)
     else:
-        with output.open("w") as file:
-            Console(file=file, width=ENDLESS).print(table)
+        text = StringIO()
+        Console(file=text, width=ENDLESS).print(table)
+        file.write(text.getvalue().encode())
     Console(stderr=True).print(note, style="dim")
 
 

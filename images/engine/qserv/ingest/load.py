@@ -143,7 +143,7 @@ class Load:
         try:
             there = self._create()
             for level in (_DIRECTORS, _PLACED):
-                if self._level(level):
+                if self._level(level) and not there:
                     self._fill(level)
             for task in self._tasks:
                 self._controller.publish(self._spec.database, task.spec.name)

@@ -63,11 +63,19 @@ def read_spec(path: Path) -> LoadSpec:
         raise SpecError(f"{path}: this is not YAML, but perhaps a file of data: {error}") from error
     if not isinstance(content, dict):
         raise SpecError(f"{path}: a load spec has the keys database, family and tables; here is {_kind(content)}")
+    content = _with_null(content)
     try:
         return LoadSpec.model_validate(content)
     except ValidationError as error:
         wrong = words(error, lambda place: _place(content, place), _KEYS)
         raise SpecError(f"{path}: this is no load spec: {wrong}") from error
+
+
+def _with_null(content: Any) -> Any:
+    """The content with the key ``null`` as it is written: YAML takes it for no text."""
+    if isinstance(content, dict):
+        return {"null" if key is None else key: _with_null(value) for key, value in content.items()}
+    return [_with_null(value) for value in content] if isinstance(content, list) else content
 
 
 def _kind(content: object) -> str:

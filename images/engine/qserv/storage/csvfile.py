@@ -115,7 +115,11 @@ class CsvFile:
         name = self._file.name
         if not wrong:
             line = self._unpaired() if "straddl" in str(error) else None  # of blocks: a value that is longer than they
-            return self._quotes(line) if line else DataError(f"{name}: cannot be read: {error}", file=name)
+            if line:
+                return self._quotes(line)
+            line = self._not_utf8() if "UTF8" in str(error) else None
+            where = f"{name}, line {line}: it is not text in UTF-8" if line else f"{name}: cannot be read: {error}"
+            return DataError(where, file=name, **({"line": line} if line else {}))
         row = wrong[0]
         line = self._line_of((row.number or 1) - self._source.header)
         if self._unpaired() == line:
@@ -146,6 +150,16 @@ class CsvFile:
                 return begin
             except OSError:
                 return None  # it cannot be read to there
+        return None
+
+    def _not_utf8(self) -> int | None:
+        """The first line that is not text in UTF-8."""
+        with self._opened() as (stream, _):
+            for number, line in enumerate(io.BufferedReader(stream), start=1):
+                try:
+                    line.decode()
+                except UnicodeDecodeError:
+                    return number
         return None
 
     def _line_of(self, row: int) -> int:

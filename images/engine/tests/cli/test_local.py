@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -13,11 +14,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from qserv.cli import processes
-from qserv.cli.home import Home
+from qserv.cli.home import Facts, Home, WorkerPorts
 from qserv.cli.main import app
 
 SPEC = """
@@ -79,7 +81,8 @@ def test_a_load_outlives_the_death_of_every_process(home: Home, tmp_path: Path) 
         os.kill(process.pid, signal.SIGKILL)
     run("local", "up", "--workers", "2", "--home", str(home.path))
     assert count(home) == ['"n"', "400"]
-    assert "nothing was to be done" in run("load", str(tmp_path / "sky.yaml"), "--home", str(home.path))
+    again = run("load", str(tmp_path / "sky.yaml"), "--home", str(home.path))
+    assert again == "sky had been loaded by this spec before: nothing was to be done\n"
 
 
 def test_a_load_whose_command_is_killed_goes_on(home: Home, tmp_path: Path) -> None:
@@ -149,6 +152,20 @@ def test_an_output_is_whole_or_not_there(home: Home, tmp_path: Path) -> None:
     place = ["--home", str(home.path), "--format", "csv"]
     assert "file-error" in run("sql", "SELECT 1", "--output", str(tmp_path), *place, code=1)
     assert "file-error" in run("sql", "SELECT 1", "--output", str(tmp_path / "none" / "x"), *place, code=1)
+    for form in ("table", "csv", "json", "parquet"):
+        made = tmp_path / "made" / form
+        made.parent.mkdir(exist_ok=True)
+        run("sql", "SELECT 'é' AS t, 1 AS n", "--home", str(home.path), "--format", form, "--output", str(made))
+        wrong = run("sql", "SELECT nope", "--home", str(home.path), "--format", form, "--output", str(made), code=1)
+        assert "unknown-column" in wrong
+    assert sorted(file.name for file in made.parent.iterdir()) == ["csv", "json", "parquet", "table"]
+    assert (made.parent / "csv").read_text() == '"t","n"\n"é",1\n'
+    assert (made.parent / "json").read_text() == '{"t": "é", "n": 1}\n'
+    assert pq.read_table(made.parent / "parquet").to_pylist() == [{"t": "é", "n": 1}]
+    assert [line.split() for line in (made.parent / "table").read_text().splitlines()][3:4] == [
+        ["│", "é", "│", "1", "│"]
+    ]
+    shutil.rmtree(made.parent)
     assert "one by one" in run("sql", "SELECT 1; SELECT 2", "--output", str(tmp_path / "x"), *place, code=1)
     assert not [*tmp_path.iterdir(), *tmp_path.parent.glob(".*.part")]
 
@@ -190,6 +207,19 @@ def test_down_never_ends_a_stranger(tmp_path: Path) -> None:
     stranger = processes.Process("czar", os.getpid(), "another time")
     assert not stranger.alive
     assert processes.stop([stranger], 0.1) == []
+
+
+def test_a_cluster_that_does_not_run_is_said_so(tmp_path: Path) -> None:
+    made = Home(tmp_path)
+    made.create()
+    made.save_facts(Facts(mysql=1, http=1, flight=1, controller=1, workers=(WorkerPorts(1, 1),)))
+    made.save_client(1, "a password")
+    told = run("local", "status", "--home", str(tmp_path), code=1)
+    assert [line.split()[1] for line in told.splitlines() if "ended" in line] == ["replication", "worker-0", "czar"]
+    assert "start it with 'qserv local up'" in told
+    asked = run("sql", "SELECT 1", "--home", str(tmp_path), code=1)
+    assert asked.startswith("unavailable: the czar http://127.0.0.1:1 cannot be reached")
+    assert "start it with 'qserv local up'" in asked
 
 
 def test_no_cluster_is_said_so(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from qserv.catalog.errors import NotFound, SpecError
 from qserv.catalog.model import TableKind
 from qserv.ingest import demo
 from qserv.ingest.demo import DemoCatalog, write_demo
-from qserv.ingest.specfile import read_spec
+from qserv.ingest.specfile import read_spec, write_spec
 from qserv.sky.chunker import partitioning
 from qserv.storage.readers import open_rows
 from qserv.storage.schema import spec_columns
@@ -121,3 +121,14 @@ def test_a_wrong_spec_says_what_is_wrong(tmp_path: Path, text: str, message: str
         read_spec(path)
     with pytest.raises(SpecError, match="cannot be read"):
         read_spec(tmp_path / "none.yaml")
+
+
+def test_null_is_a_key_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    source = "{path: t.csv, format: csv, null: '\\N', quote: \"'\"}"
+    path.write_text(f"database: sky\ntables: [{{name: T, kind: replicated, source: {source}}}]")
+    found = read_spec(path).tables[0].source
+    assert found is not None
+    assert (found.null, found.quote) == ("\\N", "'")
+    write_spec(path, read_spec(path))
+    assert read_spec(path).tables[0].source == found
