@@ -113,7 +113,7 @@ class WorkerProcess:
             f"grpc://127.0.0.1:{self.port}",
             self.trust,
             queries=self.queries,
-            files=FileSource(store),
+            files=FileSource(store, lambda: False),
             stage=refuse,
             actions={"chunks": lambda body: Lookups(store).chunks(ChunkLookup.model_validate_json(body))},
         )
