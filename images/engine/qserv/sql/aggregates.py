@@ -188,13 +188,17 @@ def _sum(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
 def _avg(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
     distinct = _distinct(node)
     total = _sum(node, rows, into)
+    argument = number(rows.value(distinct[0] if distinct is not None else node.this))
     if distinct is not None:
-        count = f"count(DISTINCT {into.key(_summed(number(rows.value(distinct[0])))[0])})"
+        count = f"count(DISTINCT {into.key(_summed(argument)[0])})"
     else:
-        count = into.reduce(*_COUNT, _summed(number(rows.value(node.this)))[0])
+        count = into.reduce(*_COUNT, _summed(argument)[0])
     mean = divided(total, Value(count, Type(Kind.INT, 20)))
+    if mean.kind is Kind.DOUBLE:
+        return mean
+    type_ = decimal(argument.type.digits + DIVISION_DIGITS, mean.type.scale)
     # MariaDB divides once more where the mean is used as a DOUBLE, instead of taking the rounded exact one.
-    return mean if mean.kind is Kind.DOUBLE else replace(mean, real=f"({double(total)} / nullif({count}, 0))")
+    return replace(mean, type=type_, real=f"({double(total)} / nullif({count}, 0))")
 
 
 def _extreme(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:

@@ -117,7 +117,7 @@ def _interval(translator: Translator, node: exp.Expr) -> bool:
 def _add(translator: Translator, node: exp.Binary) -> Value:
     sign = "+" if isinstance(node, exp.Add) else "-"
     if _interval(translator, node):
-        from qserv.sql.dates import moved
+        from qserv.sql.intervals import moved
 
         base, interval = (node.this, node.expression)
         if isinstance(base, exp.Interval):

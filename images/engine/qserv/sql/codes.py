@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from qserv.catalog.errors import Unsupported
 from qserv.sql.translate import Translator, function, handles
-from qserv.sql.values import BINARY, TEXT, Type, Value, coerced, text
+from qserv.sql.values import BINARY, TEXT, UBIGINT, Type, Value, coerced, integer, text
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BITS = 64
@@ -39,6 +39,16 @@ def _sha2(translator: Translator, node: exp.SHA2) -> Value:
     if length not in (0, 256):
         raise Unsupported("SHA2 is supported with 256 bits alone")
     return Value(f"sha256({coerced(translator.value(node.this), BINARY)})", TEXT)
+
+
+@function("inet_aton", least=1)
+def _inet_aton(value: Value) -> Value:
+    return Value(f"qserv_inet_aton({text(value)})", UBIGINT)
+
+
+@function("inet_ntoa", least=1)
+def _inet_ntoa(value: Value) -> Value:
+    return Value(f"qserv_inet_ntoa({integer(value)})", TEXT)
 
 
 @function("quote", least=1)

@@ -62,12 +62,22 @@ def _quantified(translator: Translator, node: exp.Binary, right: exp.All | exp.A
 def _tuples(translator: Translator, node: exp.Binary) -> Value:
     if isinstance(node.expression, exp.Subquery) and type(node) is exp.EQ:
         return _in_query(translator, exp.In(this=node.this, query=node.expression))
-    sides = [node.this.expressions, node.expression.expressions]
-    if len(sides[0]) != len(sides[1]) or type(node) not in (exp.EQ, exp.NEQ):
-        raise Unsupported("rows of values are compared by = and <> alone, with as many values on both sides")
-    pairs = [compared(translator.value(a), translator.value(b), "=").sql for a, b in zip(*sides, strict=True)]
-    joined = f"({' AND '.join(pairs)})"
-    return Value(joined if isinstance(node, exp.EQ) else f"(NOT {joined})", BOOL)
+    left, right = (translator.values(side.expressions) for side in (node.this, node.expression))
+    if len(left) != len(right):
+        raise WrongArguments(f"Operand should contain {len(left)} column(s)")
+    operator = "=" if type(node) is exp.NEQ else _COMPARISONS[type(node)]
+    if type(node) in (exp.EQ, exp.NEQ, exp.NullSafeEQ):
+        joined = " AND ".join(compared(*pair, operator).sql for pair in zip(left, right, strict=True)).join("()")
+        return Value(f"(NOT {joined})" if type(node) is exp.NEQ else joined, BOOL)
+    return Value(_in_order(left, right, operator), BOOL)
+
+
+def _in_order(left: list[Value], right: list[Value], operator: str) -> str:
+    """Rows of values by <, <=, > or >=: the first values that differ decide."""
+    sql = compared(left[-1], right[-1], operator).sql
+    for one, other in reversed(list(zip(left[:-1], right[:-1], strict=True))):
+        sql = f"({compared(one, other, operator[0]).sql} OR ({compared(one, other, '=').sql} AND {sql}))"
+    return sql
 
 
 def compared(left: Value, right: Value, operator: str) -> Value:

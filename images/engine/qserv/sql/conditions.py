@@ -18,9 +18,11 @@ from qserv.sql.values import (
     DOUBLE,
     EXACT,
     INT,
+    INTEGERS,
     MAX_DIGITS,
     NULL,
     STRINGS,
+    TEMPORAL,
     TEXT,
     TIME,
     UBIGINT,
@@ -36,6 +38,8 @@ from qserv.sql.values import (
     quote,
     text,
 )
+
+_BIGINT_MAX = (1 << 63) - 1
 
 
 @handles(exp.If)
@@ -106,15 +110,25 @@ def _extreme(translator: Translator, node: exp.Func) -> Value:
     kinds = {value.kind for value in found}
     if kinds & STRINGS and kinds & (EXACT | {Kind.DOUBLE}):
         type_ = DOUBLE  # a text beside a number is compared as one
+    dated = common([value.type for value in found if value.kind in TEMPORAL])
+    if dated.kind in TEMPORAL:
+        type_ = dated
     if kinds != {Kind.DOUBLE}:
         type_ = replace(type_, narrow=False)
-    parts = [coerced(value, type_) for value in found]
+    parts = [_dated(value, type_.kind) or coerced(value, type_) for value in found]
     nulls = " OR ".join(f"{part} IS NULL" for part in parts)
     if type_.kind is Kind.TEXT:
         chosen = f"qserv_{'greatest' if isinstance(node, exp.Greatest) else 'least'}_text([{', '.join(parts)}])"
     else:
         chosen = f"{'greatest' if isinstance(node, exp.Greatest) else 'least'}({', '.join(parts)})"
     return Value(f"CASE WHEN {nulls} THEN NULL ELSE {chosen} END", type_)
+
+
+def _dated(value: Value, kind: Kind) -> str | None:
+    """What is no time but stands beside one, as one."""
+    if kind not in TEMPORAL or value.kind in TEMPORAL or value.kind is Kind.NULL:
+        return None
+    return {Kind.DATE: as_date, Kind.TIME: as_time, Kind.DATETIME: as_datetime}[kind](value)
 
 
 @handles(exp.Cast, exp.TryCast)
@@ -130,9 +144,7 @@ def cast(value: Value, to: exp.DType, sizes: list[int]) -> Value:
     if value.kind is Kind.NULL:
         return value
     if to in (kinds.BIGINT, kinds.INT):
-        if value.kind is Kind.UINT:
-            return Value(f"qserv_signed({value.sql})", BIGINT)
-        return Value(_whole(value, "BIGINT"), BIGINT)
+        return Value(_signed(value), BIGINT)
     if to in (kinds.UBIGINT, kinds.UINT):
         return Value(
             unsigned_bits(Value(_whole(value, "BIGINT"), BIGINT)) if value.kind is not Kind.UINT else value.sql, UBIGINT
@@ -141,7 +153,10 @@ def cast(value: Value, to: exp.DType, sizes: list[int]) -> Value:
         return Value(double(value), DOUBLE)
     if to is kinds.DECIMAL:
         digits, scale = (*sizes, 0)[:2] if sizes else (10, 0)
-        return Value(f"CAST({number(value).sql} AS DECIMAL({min(digits, MAX_DIGITS)},{scale}))", decimal(digits, scale))
+        digits = min(digits, MAX_DIGITS)
+        most = f"{10 ** (digits - scale) - 1}.{'9' * scale}"
+        sql = _nearest(number(value).sql, f"DECIMAL({digits},{scale})", f"'{most}'", f"'-{most}'")
+        return Value(sql, decimal(digits, scale))
     if to in (kinds.CHAR, kinds.VARCHAR, kinds.TEXT, kinds.NCHAR, kinds.CHARACTER_SET):
         return Value(f"left({text(value)}, {sizes[0]})" if sizes else text(value), TEXT)
     if to in (kinds.BINARY, kinds.VARBINARY):
@@ -153,6 +168,21 @@ def cast(value: Value, to: exp.DType, sizes: list[int]) -> Value:
     if to is kinds.TIME:
         return Value(as_time(value), TIME)
     raise Unsupported(f"CAST to {to.value} is not supported")
+
+
+def _signed(value: Value) -> str:
+    found = number(value)
+    if found.kind is Kind.UINT:
+        return f"qserv_signed({found.sql})"
+    if value.kind in STRINGS or found.kind in INTEGERS:
+        return _whole(value, "BIGINT")
+    return _nearest(f"round({found.sql})", "BIGINT", str(_BIGINT_MAX), str(-_BIGINT_MAX - 1))
+
+
+def _nearest(sql: str, type_: str, most: str, least: str) -> str:
+    """A number in a type, or the end of the type's range that it is beyond."""
+    end = f"CASE WHEN {sql} > 0 THEN {most} WHEN {sql} < 0 THEN {least} END"
+    return f"coalesce(TRY_CAST({sql} AS {type_}), CAST({end} AS {type_}))"
 
 
 def _whole(value: Value, type_: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
-from qserv.catalog.errors import Unsupported, WrongArguments
+from qserv.catalog.errors import Unsupported
 from qserv.sql.comparisons import as_date, as_datetime, as_time
-from qserv.sql.translate import FUNCTIONS, Function, Translator, function, handles
+from qserv.sql.intervals import CLOCK, MONTHS, unit_of
+from qserv.sql.translate import Translator, function, handles
 from qserv.sql.values import (
     BIGINT,
     DATE,
@@ -23,8 +26,6 @@ from qserv.sql.values import (
     text,
 )
 
-_UNITS = ("MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
-_MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
 _PARTS: dict[type[exp.Expr], str] = {
     exp.Year: "year",
     exp.Month: "month",
@@ -51,12 +52,13 @@ def bare(translator: Translator, node: exp.Expr) -> Value:
 @handles(*_TIME_PARTS)
 def _time_part(translator: Translator, node: exp.Func) -> Value:
     value = bare(translator, node.this)
-    source = as_time(value) if value.kind is Kind.TIME else _moment(value)
-    return Value(f"{_TIME_PARTS[type(node)]}({source})", INT)
+    return Value(f"{_TIME_PARTS[type(node)]}({_clock(value)})", INT)
 
 
-def _moment(value: Value) -> str:
-    """A date with time, or a time alone, as TIME."""
+def _clock(value: Value) -> str:
+    """The time of the day, of a date with time or of a time alone."""
+    if value.kind is Kind.TIME:
+        return value.sql
     if value.kind is Kind.TEXT:
         return f"coalesce(TRY_CAST({value.sql} AS TIME), CAST(qserv_datetime({value.sql}) AS TIME))"
     return f"CAST({as_datetime(value)} AS TIME)"
@@ -64,7 +66,7 @@ def _moment(value: Value) -> str:
 
 @function("microsecond", least=1)
 def _microsecond(value: Value) -> Value:
-    return Value(f"(microsecond({_moment(value) if value.kind is not Kind.TIME else value.sql}) % 1000000)", INT)
+    return Value(f"(microsecond({_clock(value)}) % 1000000)", INT)
 
 
 @handles(exp.DayOfWeek)
@@ -104,12 +106,11 @@ def _timestamp(translator: Translator, node: exp.Func) -> Value:
 
 @handles(exp.Time)
 def _time(translator: Translator, node: exp.Time) -> Value:
-    value = translator.value(node.this)
-    return Value(value.sql if value.kind is Kind.TIME else _moment(value), TIME)
+    return Value(_clock(translator.value(node.this)), TIME)
 
 
-@handles(exp.CurrentDate)
-def _today(translator: Translator, node: exp.CurrentDate) -> Value:
+@handles(exp.CurrentDate, exp.UtcDate)
+def _today(translator: Translator, node: exp.Func) -> Value:
     return Value("CAST(qserv_now() AS DATE)", DATE)
 
 
@@ -127,11 +128,6 @@ def _now(translator: Translator, node: exp.Func) -> Value:
 def now() -> Value:
     """The time in UTC, which is every process's time zone."""
     return Value("date_trunc('second', qserv_now())", DATETIME)
-
-
-@handles(exp.UtcDate)
-def _utc_date(translator: Translator, node: exp.UtcDate) -> Value:
-    return Value("CAST(qserv_now() AS DATE)", DATE)
 
 
 @function("unix_timestamp", least=0, most=1)
@@ -168,49 +164,11 @@ def _datediff(translator: Translator, node: exp.DateDiff) -> Value:
 
 @handles(exp.TimestampDiff)
 def _timestampdiff(translator: Translator, node: exp.TimestampDiff) -> Value:
-    unit = _unit(node.text("unit"))
+    unit = unit_of(node.text("unit"))
     later, earlier = (as_datetime(bare(translator, each)) for each in (node.this, node.expression))
-    if unit in _MONTHS:
-        return Value(f"(qserv_months({earlier}, {later}) // {_MONTHS[unit]})", BIGINT)
+    if unit in MONTHS:
+        return Value(f"(qserv_months({earlier}, {later}) // {MONTHS[unit]})", BIGINT)
     return Value(f"date_sub('{unit.lower()}', {earlier}, {later})", BIGINT)
-
-
-def _unit(written: str) -> str:
-    unit = written.upper().removeprefix("SQL_TSI_")
-    if unit not in _UNITS:
-        raise Unsupported(f"the unit {written} is not supported: one of {', '.join(_UNITS)}")
-    return unit
-
-
-@handles(exp.TimestampAdd)
-def _timestampadd(translator: Translator, node: exp.TimestampAdd) -> Value:
-    return moved(translator, node.this, node.expression, node.text("unit"), "+")
-
-
-@handles(exp.DateAdd, exp.DateSub)
-def _date_add(translator: Translator, node: exp.Func) -> Value:
-    amount = node.expression
-    if isinstance(amount, exp.Interval):
-        amount = amount.this
-    sign = "+" if isinstance(node, exp.DateAdd) else "-"
-    return moved(translator, node.this, amount, node.text("unit") or "DAY", sign)
-
-
-def _days(sign: str) -> Function:
-    """ADDDATE and SUBDATE: a number of days, or an interval."""
-
-    def called(translator: Translator, arguments: list[exp.Expr]) -> Value:
-        if len(arguments) != 2:
-            raise WrongArguments("ADDDATE and SUBDATE take a date, and days or an interval")
-        start, step = arguments
-        if isinstance(step, exp.Interval):
-            return moved(translator, start, step.this, step.text("unit"), sign)
-        return moved(translator, start, step, "DAY", sign)
-
-    return called
-
-
-FUNCTIONS.update(adddate=_days("+"), subdate=_days("-"))
 
 
 @function("from_days", least=1)
@@ -239,6 +197,54 @@ def _timediff(later: Value, earlier: Value) -> Value:
     return Value(f"qserv_clock(epoch_us({first}) - epoch_us({second}))", TIME)
 
 
+@function("addtime", least=2)
+def _addtime(value: Value, step: Value) -> Value:
+    return _later(value, step, "+")
+
+
+@function("subtime", least=2)
+def _subtime(value: Value, step: Value) -> Value:
+    return _later(value, step, "-")
+
+
+def _later(value: Value, step: Value, sign: str) -> Value:
+    micros = f"epoch_us({as_time(step)})"
+    if value.kind is Kind.TIME:
+        return Value(f"qserv_clock(epoch_us({value.sql}) {sign} {micros})", TIME)
+    moment = f"({as_datetime(value)} {sign} to_microseconds({micros}))"
+    if value.kind in (Kind.DATE, Kind.DATETIME):
+        return Value(moment, DATETIME)
+    clock = f"CAST(qserv_clock(epoch_us({as_time(value)}) {sign} {micros}) AS VARCHAR)"
+    return Value(f"coalesce(qserv_datetime_text({moment}), {clock})", TEXT)
+
+
+_CLOCK_FORMATS = {
+    "H": "%H",
+    "k": "%-H",
+    "h": "%I",
+    "I": "%I",
+    "l": "%-I",
+    "i": "%M",
+    "s": "%S",
+    "S": "%S",
+    "f": "%f",
+    "p": "%p",
+    "T": "%H:%M:%S",
+    "r": "%I:%M:%S %p",
+}
+"""MySQL's letters of TIME_FORMAT, as strftime's."""
+
+
+@function("time_format", least=2)
+def _time_format(value: Value, shape: Value) -> Value:
+    if not isinstance(shape.constant, str):
+        raise Unsupported("TIME_FORMAT takes a constant format")
+    written = re.sub(
+        "%(.?)", lambda found: _CLOCK_FORMATS.get(found[1], found[1] if found[1] != "%" else "%%"), shape.constant
+    )
+    return Value(f"strftime(DATE '2000-01-01' + {_clock(value)}, {quote(written)})", TEXT)
+
+
 @function("to_seconds", least=1)
 def _to_seconds(value: Value) -> Value:
     return Value(f"(CAST(floor(epoch({as_datetime(value)})) AS BIGINT) + {86_400 * _EPOCH_DAY})", BIGINT)
@@ -258,35 +264,6 @@ def _period_diff(one: Value, other: Value) -> Value:
 def _period_months(period: Value) -> str:
     """The months of ``yyyymm`` or ``yymm`` since the year 0; years below 70 are of this century."""
     return f"qserv_period_months({integer(period)})"
-
-
-def moved(translator: Translator, node: exp.Expr, amount: exp.Expr, unit: str, sign: str) -> Value:
-    """A date or time plus or minus an interval; a date stays one where the unit is days or longer."""
-    found = translator.value(amount)
-    if isinstance(found.constant, str):
-        from qserv.sql.arithmetic import literal_number
-
-        written = found.constant.strip()
-        negative = written.startswith("-")
-        digits = written.lstrip("+-")
-        if not digits.replace(".", "", 1).isdigit():
-            raise Unsupported(f"INTERVAL {written!r} is not supported: write a number and one unit")
-        found = literal_number(digits)
-        sign = {"+": "-", "-": "+"}[sign] if negative else sign
-    return _moved(translator.value(node), integer(found), _unit(unit), sign)
-
-
-def _moved(value: Value, amount: str, unit: str, sign: str) -> Value:
-    step = f"to_{unit.lower()}s({amount})" if unit != "QUARTER" else f"to_months(3 * {amount})"
-    if unit not in ("MICROSECOND", "SECOND", "MINUTE", "HOUR") and value.kind is Kind.DATE:
-        return Value(f"CAST(({value.sql} {sign} {step}) AS DATE)", DATE)
-    moment = as_datetime(value)
-    if value.kind is Kind.TEXT and unit not in ("MICROSECOND", "SECOND", "MINUTE", "HOUR"):
-        shown = f"qserv_date_or_time_text({moment} {sign} {step}, {value.sql})"
-        return Value(shown, TEXT)
-    if value.kind is Kind.TEXT:
-        return Value(f"qserv_datetime_text({moment} {sign} {step})", TEXT)
-    return Value(f"({moment} {sign} {step})", DATETIME)
 
 
 _FORMATS = {
@@ -329,8 +306,8 @@ def _formatted(moment: str, shape: exp.Expr, called: str) -> Value:
     return Value(f"strftime({moment}, {quote(strftime_format(str(shape.this)))})", TEXT)
 
 
-@handles(exp.StrToDate)
-def _str_to_date(translator: Translator, node: exp.StrToDate) -> Value:
+@handles(exp.StrToDate, exp.StrToTime)
+def _str_to_date(translator: Translator, node: exp.Func) -> Value:
     written = node.args["format"]
     if not isinstance(written, exp.Literal):
         raise Unsupported("STR_TO_DATE takes a constant format")
@@ -346,10 +323,9 @@ def _extract(translator: Translator, node: exp.Extract) -> Value:
     value = translator.value(node.expression)
     if node.name.upper() == "YEAR_MONTH":
         return Value(f"(year({as_date(value)}) * 100 + month({as_date(value)}))", INT)
-    unit = _unit(node.name)
-    if unit in ("HOUR", "MINUTE", "SECOND", "MICROSECOND"):
-        source = value.sql if value.kind is Kind.TIME else _moment(value)
-        return Value(f"({unit.lower()}({source}) % 1000000)", INT)
+    unit = unit_of(node.name)
+    if unit in CLOCK:
+        return Value(f"({unit.lower()}({_clock(value)}) % 1000000)", INT)
     if unit == "WEEK":
         return Value(f"CAST(strftime({as_date(value)}, '%U') AS INTEGER)", INT)
     return Value(f"{unit.lower()}({as_date(value)})", INT)
@@ -363,4 +339,4 @@ def _makedate(year: Value, day: Value) -> Value:
 
 @function("time_to_sec", least=1)
 def _time_to_sec(value: Value) -> Value:
-    return Value(f"CAST(epoch({value.sql if value.kind is Kind.TIME else _moment(value)}) AS BIGINT)", BIGINT)
+    return Value(f"CAST(epoch({_clock(value)}) AS BIGINT)", BIGINT)

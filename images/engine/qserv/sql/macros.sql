@@ -143,6 +143,13 @@ CREATE OR REPLACE MACRO qserv_whole(digits, base, negative) AS CASE WHEN negativ
     ELSE qserv_unsigned(digits, base) END;
 CREATE OR REPLACE MACRO qserv_in_base(n, base, powers) AS coalesce(nullif(ltrim(array_to_string(
     list_transform(powers, lambda p: substring(qserv_digits(), CAST((n // p) % base + 1 AS BIGINT), 1)), ''), '0'), ''), '0');
+CREATE OR REPLACE MACRO qserv_regexp_position(s, pattern, option) AS CASE WHEN regexp_matches(s, pattern, option)
+    THEN length(regexp_extract(s, '^((?s:.*?))(?:' || pattern || ')', 1, option)) + 1 ELSE 0 + 0 * length(pattern || s) END;
+CREATE OR REPLACE MACRO qserv_inet_aton(s) AS CASE WHEN regexp_full_match(s, '([0-9]{1,3}\.){3}[0-9]{1,3}')
+    AND list_max(CAST(string_split(s, '.') AS INTEGER[])) < 256 THEN CAST(list_reduce(
+        CAST(string_split(s, '.') AS BIGINT[]), lambda whole, each: whole * 256 + each) AS UBIGINT) END;
+CREATE OR REPLACE MACRO qserv_inet_ntoa(n) AS CASE WHEN n BETWEEN 0 AND 4294967295
+    THEN concat_ws('.', n // 16777216, n // 65536 % 256, n // 256 % 256, n % 256) END;
 CREATE OR REPLACE MACRO qserv_quote(s) AS CASE WHEN s IS NULL THEN 'NULL' ELSE
     '''' || replace(replace(replace(replace(s, '\', '\\'), '''', '\'''), chr(0), '\0'), chr(26), '\Z') || '''' END;
 CREATE OR REPLACE MACRO qserv_to_base64(data) AS

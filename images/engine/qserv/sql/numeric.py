@@ -44,6 +44,9 @@ _GUARDED: dict[type[exp.Expr], tuple[str, str]] = {
 }
 """Functions that are NULL outside of their domain."""
 
+_BIGINT_DIGITS = 18
+"""Digits of a whole number that a BIGINT surely holds."""
+
 
 @handles(*_PLAIN)
 def _plain(translator: Translator, node: exp.Func) -> Value:
@@ -115,9 +118,9 @@ def _whole(translator: Translator, node: exp.Func) -> Value:
     if value.kind in INTEGERS:
         return Value(widest(value), Type(value.kind, value.type.digits))
     if value.kind is Kind.DECIMAL:
-        return Value(
-            f"CAST({name}({value.sql}) AS DECIMAL(38,0))", decimal(value.type.digits - value.type.scale + 1, 0)
-        )
+        digits = value.type.digits - value.type.scale + 1
+        type_ = decimal(digits, 0) if digits > _BIGINT_DIGITS else Type(Kind.INT, digits)
+        return Value(f"CAST({name}({value.sql}) AS {type_.duckdb})", type_)
     return Value(f"{name}({double(value)})", shown(0))
 
 

@@ -20,7 +20,19 @@ from qserv.catalog.errors import (
     WrongColumnCount,
 )
 from qserv.catalog.model import Catalog, Table
-from qserv.sql import arithmetic, codes, comparisons, conditions, dates, numeric, sky, strings, weeks, windows
+from qserv.sql import (
+    arithmetic,
+    codes,
+    comparisons,
+    conditions,
+    dates,
+    intervals,
+    numeric,
+    sky,
+    strings,
+    weeks,
+    windows,
+)
 from qserv.sql.block import Block
 from qserv.sql.locality import CHUNK, Key, key_of
 from qserv.sql.names import Names, spaced
@@ -32,7 +44,7 @@ from qserv.sql.scope import Relation, Scope
 from qserv.sql.union import ended, union
 from qserv.sql.values import Value
 
-TRANSLATIONS = (arithmetic, codes, comparisons, conditions, numeric, strings, dates, weeks, sky, windows)
+TRANSLATIONS = (arithmetic, codes, comparisons, conditions, numeric, strings, dates, intervals, weeks, sky, windows)
 """The modules that register translations of nodes and functions."""
 
 

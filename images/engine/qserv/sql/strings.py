@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from qserv.catalog.errors import Unsupported
+from qserv.sql.arithmetic import unsigned_bits
 from qserv.sql.comparisons import compared
 from qserv.sql.translate import Translator, function, handles
 from qserv.sql.values import (
@@ -68,6 +69,14 @@ def _regexp_replace(translator: Translator, node: exp.RegexpReplace) -> Value:
 def _regexp_substr(translator: Translator, node: exp.RegexpSubstr) -> Value:
     subject, pattern = _texts(translator, node.this, node.expression)
     return Value(f"regexp_extract({subject}, {pattern}, 0, {_case_option(translator, node)})", TEXT)
+
+
+@handles(exp.RegexpInstr)
+def _regexp_instr(translator: Translator, node: exp.RegexpInstr) -> Value:
+    if any(node.args.get(each) is not None for each in ("position", "occurrence", "option", "parameters", "group")):
+        raise Unsupported("REGEXP_INSTR takes a text and a pattern")
+    subject, pattern = _texts(translator, node.this, node.expression)
+    return Value(f"qserv_regexp_position({subject}, {pattern}, {_case_option(translator, node)})", INT)
 
 
 @handles(exp.RegexpLike)
@@ -225,6 +234,28 @@ def _strcmp(left: Value, right: Value) -> Value:
 def _field(value: Value, *others: Value) -> Value:
     parts = [f"WHEN {boolean(compared(value, each, '='))} THEN {i}" for i, each in enumerate(others, 1)]
     return Value(f"CASE {' '.join(parts)} ELSE 0 END", INT)
+
+
+@function("make_set", least=2, most=65)
+def _make_set(bits: Value, *texts: Value) -> Value:
+    shown = [f"CASE WHEN {_bit(bits, place)} THEN {text(each)} END" for place, each in enumerate(texts)]
+    return Value(f"CASE WHEN {bits.sql} IS NOT NULL THEN concat_ws(',', {', '.join(shown)}) END", TEXT)
+
+
+@function("export_set", least=3, most=5)
+def _export_set(bits: Value, on: Value, off: Value, between: Value | None = None, count: Value | None = None) -> Value:
+    number = count.constant if count is not None else 64
+    if not isinstance(number, int):
+        raise Unsupported("EXPORT_SET takes a constant number of bits")
+    number = number if 0 <= number <= 64 else 64
+    shown = [f"CASE WHEN {_bit(bits, place)} THEN {text(on)} ELSE {text(off)} END" for place in range(number)]
+    mark = text(between) if between is not None else "','"
+    given = " AND ".join(f"{each.sql} IS NOT NULL" for each in (bits, on, off))
+    return Value(f"CASE WHEN {given} THEN array_to_string([{', '.join(shown)}]::VARCHAR[], {mark}) END", TEXT)
+
+
+def _bit(bits: Value, place: int) -> str:
+    return f"({unsigned_bits(bits)} & {1 << place}) <> 0"
 
 
 @function("find_in_set", least=2)

@@ -119,3 +119,12 @@ SELECT AVG(score), AVG(score) * 1e0, AVG(detections) + 0e0, SUM(score) / COUNT(*
 
 -- FLOAT stays FLOAT in conditions
 SELECT objectId, IF(1, rMag, rMag), COALESCE(rMag, 0), COALESCE(rMag, 1.5), COALESCE(rMag, parity), LEAST(rMag, 99), GREATEST(rMag, rMag), -rMag, ABS(rMag) FROM Object WHERE rMag IS NOT NULL;
+
+-- floors of decimals are whole numbers
+SELECT FLOOR(score), CEILING(score), FLOOR(score / 3), CEIL(-1.5), FLOOR(1234567890123456789012.5), FLOOR(12345678901234567.5) FROM Object WHERE decl > 89.5;
+
+-- a floor of a mean
+SELECT FLOOR(AVG(detections)), CEIL(AVG(score)), AVG(score) * 2, AVG(detections) + AVG(flags), AVG(detections) / AVG(flags), FLOOR(AVG(hits)) FROM Object;
+
+-- casts beyond the ends of types
+SELECT CAST(1e20 AS SIGNED), CAST(-1e20 AS SIGNED), CAST(99999 AS DECIMAL(3,0)), CAST(-99 AS DECIMAL(2,1)), CAST(1234.567 AS DECIMAL(5,1)), CAST(rFlux * 1e17 AS SIGNED) FROM Object WHERE decl > 89.5;

@@ -90,3 +90,18 @@ SELECT EXTRACT(YEAR_MONTH FROM lastNight) AS ym, PERIOD_DIFF(MAX(EXTRACT(YEAR_MO
 
 -- times out of parts, and seconds since the year 0
 SELECT MAKETIME(12, 15, 30), MAKETIME(1, 60, 0), MAKETIME(detections % 24, 3, 4), TO_SECONDS(lastNight), TO_SECONDS(firstSeen) FROM Object;
+
+-- the later of a time and a text
+SELECT GREATEST(firstSeen, '2026-01-01') AS a, GREATEST(lastNight, '2026-01-01') AS b, LEAST(lastNight, firstSeen) AS c, GREATEST(exposure, '12:00:00') AS d, GREATEST(lastNight, 20260601) AS e, LEAST(firstSeen, NULL) AS f FROM Object WHERE decl > 89.5;
+
+-- texts that are dates with times
+SELECT STR_TO_DATE('2026-06-05 10:11', '%Y-%m-%d %H:%i') AS a, STR_TO_DATE('05/06/2026 10:11:12', '%d/%m/%Y %H:%i:%s') AS b, STR_TO_DATE('05/06/2026', '%d/%m/%Y') AS c, STR_TO_DATE('x', '%d/%m/%Y %H') AS d;
+
+-- times plus and minus times
+SELECT ADDTIME(exposure, '00:00:01') AS a, SUBTIME(firstSeen, '23:30:00.25') AS b, ADDTIME('2026-01-01 10:00:00', '15:30:00') AS c, SUBTIME('10:00:00', '01:30:00') AS d, ADDTIME(NULL, '01:00:00') AS e FROM Object WHERE decl > 89.5 AND exposure < '23:00:00';
+
+-- intervals of two units
+SELECT firstSeen + INTERVAL '1 2' DAY_HOUR AS a, firstSeen - INTERVAL '1:30' MINUTE_SECOND AS b, lastNight + INTERVAL '1-2' YEAR_MONTH AS c, lastNight + INTERVAL '1:0:0' HOUR_SECOND AS d, firstSeen + INTERVAL '-1.5' SECOND_MICROSECOND AS e, DATE_SUB('2026-03-31', INTERVAL '1-1' YEAR_MONTH) AS f, DATE_ADD('2026-03-31', INTERVAL '5' DAY_MINUTE) AS g FROM Object WHERE decl > 89.5;
+
+-- the time of a day in a format
+SELECT TIME_FORMAT(exposure, '%H-%i %h %p %l %k %T %r %%') AS a, TIME_FORMAT(firstSeen, '%H:%i') AS b, TIME_FORMAT('10:11:12.5', '%s.%f') AS c FROM Object WHERE decl > 89.5;

@@ -146,3 +146,9 @@ SELECT *, filterId + 1 AS next FROM Filter;
 
 -- the star of an alias
 SELECT f.* FROM Filter f WHERE f.wavelength > 600;
+
+-- rows of values in order
+SELECT SUM((detections, variable) > (3, 0)), SUM((detections, variable) <= (3, 0)), SUM((rMag, variable) >= (20, 1)), SUM((detections, variable, parity) < (30, 1, 0)) FROM Object;
+
+-- rows of values with NULLs
+SELECT SUM((rMag, parity) <=> (NULL, NULL)), SUM((rMag, parity) < (NULL, 1)), SUM((parity, rMag) > (0, NULL)), SUM((detections, rMag) <> (3, NULL)) FROM Object;

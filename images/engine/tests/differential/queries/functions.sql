@@ -55,4 +55,13 @@ SELECT objectId, ASCII(name), ORD(name), BIT_LENGTH(name), BIT_LENGTH(stamp), OC
 SELECT LPAD('a', 3) a, RPAD('a', 3) b, LPAD('abc', 5, '') c, LPAD('abc', 2, '') d, UNHEX('zz') e, UNHEX('4142') f, FIND_IN_SET(NULL, 'a') g, FIND_IN_SET('', '') h, FIND_IN_SET('B', 'a,b') i
 
 -- patterns that replace and cut out
-SELECT objectId, REGEXP_REPLACE(name, 'A', '<>'), REGEXP_SUBSTR(name, '[a-e]+'), name REGEXP BINARY 'A' FROM Object
+SELECT objectId, REGEXP_REPLACE(name, 'A', '<>'), REGEXP_SUBSTR(name, '[a-e]+'), name REGEXP BINARY 'A' FROM Object;
+
+-- sets of bits as texts
+SELECT MAKE_SET(detections, 'a', 'b', NULL, 'd') AS a, EXPORT_SET(detections, 'Y', 'N', ',', 6) AS b, EXPORT_SET(parity, '1', '0', '', 8) AS c, MAKE_SET(parity, name) AS d FROM Object WHERE decl > 89;
+
+-- addresses as numbers
+SELECT INET_ATON('10.0.5.9') AS a, INET_NTOA(167773449) AS b, INET_ATON('300.1.1.1') AS c, INET_NTOA(-1) AS d, INET_ATON(NULL) AS e, INET_NTOA(flags * 65536 + detections) AS f FROM Object WHERE decl > 89.8;
+
+-- where a pattern is found
+SELECT name, REGEXP_INSTR(name, 'a') AS a, REGEXP_INSTR(name, '^[vm]') AS b, REGEXP_INSTR(name, 'l|r') AS c, REGEXP_INSTR(name, '[0-9]+$') AS d FROM Object WHERE decl > 89;
