@@ -23,7 +23,7 @@ demo: $(READY) ## load three real catalogs into a local cluster and ask them que
 	@$(BIN)/qserv demo $(if $(KEEP),--keep)
 
 test: $(READY) lint mariadb ## lint, types, import layers, and all tests but those on Kubernetes
-	@$(BIN)/pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/pytest --numprocesses auto $(PYTEST_ARGS)
 
 lint: $(READY) ## ruff, mypy, import layers
 	@$(BIN)/ruff check .

@@ -202,6 +202,5 @@ def _beat(number: int, port: int) -> Heartbeat:
         cluster=None,
         domain=f"domain-{number}",
         capacity=1 << 40,
-        used=0,
         free=1 << 40,
     )

@@ -8,18 +8,32 @@
     │   ├── UnknownDatabase, UnknownTable, UnknownColumn, UnknownFunction, UnknownVariable
     │   ├── NoDatabase, EmptyStatement, UnknownStatement, NoCursor
     │   ├── AmbiguousColumn, NotUniqueTable, WrongColumnCount, SubqueryRows
+    │   ├── ArithmeticOverflow
     │   ├── WrongArguments        a function or restrictor called with what it cannot take
     │   ├── WrongValue, UnknownCharset    what a variable cannot be set to
     │   ├── RadiusAboveOverlap    a neighbour search wider than the stored overlap
     │   └── Unsupported           understood, and refused
     ├── AccessDenied        a wrong credential, or one without the right
+    │   ├── Unauthenticated
+    │   └── DatabaseAccessDenied
     ├── QueryKilled         stopped by KILL, by a dropped client, or by shutdown
     ├── QueryInterrupted    a query's time limit
+    ├── NoSuchQuery         KILL of one that does not run, or is another's
     ├── ResourceExhausted   memory, disk or another limit reached
+    │   └── DiskFull
     ├── ChunkUnavailable    no worker that can be reached holds a replica of the chunk
     ├── WorkerFailed        a worker did not do what it was asked
+    │   └── FileMissing
     ├── DataError           input rows that cannot be loaded (file, line, column)
+    │   ├── SpecError             a load spec or request that says what cannot be
+    │   └── DuplicateKey
     ├── Conflict            what is asked does not go with the present state
+    │   ├── AlreadyExists
+    │   ├── TransactionClosed
+    │   ├── Unsafe
+    │   ├── WrongCluster
+    │   └── SchemaVersion
+    │       └── SchemaOutdated
     ├── NotFound            no such object in the metadata, or path of an interface
     ├── WrongMethod         a path of an interface, asked by a method that it does not know
     ├── FileTrouble         a file or folder of the user's that cannot be read or written

@@ -49,7 +49,7 @@ def configure(process: str, level: str = "INFO") -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level.upper())
+    root.setLevel(level)
     for chatty in ("httpx", "httpcore", "uvicorn.access", "alembic", "sqlglot"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

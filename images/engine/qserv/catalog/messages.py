@@ -355,7 +355,6 @@ class Heartbeat(Message):
     cluster: str | None = Field(description="the cluster that the disk belongs to; null: a new disk")
     domain: str
     capacity: int
-    used: int
     free: int
     protocol: int = PROTOCOL
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import (
@@ -21,6 +22,8 @@ from qserv.catalog.errors import Conflict
 
 MIB = 1 << 20
 GIB = 1 << 30
+
+Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class ProcessSettings(BaseSettings):
@@ -36,7 +39,9 @@ class ProcessSettings(BaseSettings):
     tls_cert: Path | None = Field(default=None, description="PEM certificate chain; TLS is used wherever it is set")
     tls_key: Path | None = Field(default=None, description="PEM key of the certificate")
     tls_ca: Path | None = Field(default=None, description="PEM authorities by which other processes are known")
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
 
     @property
     def reachable(self) -> str:
@@ -78,15 +83,15 @@ class CzarSettings(MetadataSettings):
     model_config = SettingsConfigDict(env_prefix="QSERV_CZAR_", extra="ignore")
 
     name: str = Field(default="czar-0", description="of this czar, among all of the cluster")
-    mysql_port: int = Field(default=4040, description="of MySQL clients; 0: any free one, as for all ports")
-    http_port: int = Field(default=4048, description="of HTTP: queries, health, metrics")
-    flight_port: int = Field(default=4042, description="of Arrow Flight clients")
+    mysql_port: Port = Field(default=4040, description="of MySQL clients; 0: any free one, as for all ports")
+    http_port: Port = Field(default=4048, description="of HTTP: queries, health, metrics")
+    flight_port: Port = Field(default=4042, description="of Arrow Flight clients")
     result_dir: Path = Field(description="folder for spilled merges and waiting results")
-    memory_limit: int = Field(default=1 * GIB, description="bytes that merges may use")
-    spill_limit: int = Field(default=20 * GIB, description="bytes on disk that merges and results may use")
-    threads: int = Field(default=2, description="of merges")
-    query_timeout: float = Field(default=24 * 3600, description="seconds after which a query is stopped")
-    max_connections: int = Field(default=1000, description="of MySQL clients at one time")
+    memory_limit: int = Field(default=1 * GIB, gt=0, description="bytes that merges may use")
+    spill_limit: int = Field(default=20 * GIB, ge=0, description="bytes on disk that merges and results may use")
+    threads: int = Field(default=2, ge=1, description="of merges")
+    query_timeout: float = Field(default=24 * 3600, gt=0, description="seconds after which a query is stopped")
+    max_connections: int = Field(default=1000, ge=1, description="of MySQL clients at one time")
 
 
 class WorkerSettings(ProcessSettings):
@@ -94,32 +99,34 @@ class WorkerSettings(ProcessSettings):
 
     name: str = Field(description="of this worker, among all of the cluster")
     data_dir: Path = Field(description="the folder on its disk")
-    flight_port: int = Field(default=25000, description="of Arrow Flight: czars and other workers")
-    http_port: int = Field(default=25001, description="of HTTP: health, metrics")
+    flight_port: Port = Field(default=25000, description="of Arrow Flight: czars and other workers")
+    http_port: Port = Field(default=25001, description="of HTTP: health, metrics")
     controllers: tuple[str, ...] = Field(description="base URLs of the replication controllers")
     domain: str = Field(default="", description="failure domain, such as a rack; default: the worker itself")
-    capacity: int = Field(default=0, description="bytes it may fill; 0: the file system's size")
-    threads: int = Field(default=2, description="of each lane")
-    memory_limit: int = Field(default=2 * GIB, description="bytes that scans may use")
-    point_memory_limit: int = Field(default=512 * MIB, description="bytes that point queries may use")
-    spill_limit: int = Field(default=50 * GIB, description="bytes on disk that spilling may use")
+    capacity: int = Field(default=0, ge=0, description="bytes it may fill; 0: the file system's size")
+    threads: int = Field(default=2, ge=1, description="of each lane")
+    memory_limit: int = Field(default=2 * GIB, gt=0, description="bytes that scans may use")
+    point_memory_limit: int = Field(default=512 * MIB, gt=0, description="bytes that point queries may use")
+    spill_limit: int = Field(default=50 * GIB, ge=0, description="bytes on disk that spilling may use")
     source_dirs: tuple[Path, ...] = Field(
         default=(), description="folders of this machine whose files may be loaded; others, and none by default, not"
     )
-    ingest_memory_limit: int = Field(default=512 * MIB, description="bytes of input rows held while loading")
+    ingest_memory_limit: int = Field(default=512 * MIB, gt=0, description="bytes of input rows held while loading")
 
 
 class ReplicationSettings(MetadataSettings):
     model_config = SettingsConfigDict(env_prefix="QSERV_REPLICATION_", extra="ignore")
 
     name: str = Field(default="replication-0", description="of this controller, among all of the cluster")
-    port: int = Field(default=25081, description="of HTTP: REST, health, metrics")
-    factor: int = Field(default=2, ge=1, description="copies of each chunk; unmet while there are fewer workers")
-    heartbeat: float = Field(default=1.0, description="seconds between a worker's heartbeats")
-    suspect_after: float = Field(default=5.0, description="seconds of silence until czars route around a worker")
-    lost_after: float = Field(default=600.0, description="seconds of silence until its replicas are made anew")
-    bandwidth: int = Field(default=200 * MIB, description="bytes a second that repair may move, in all")
-    parallel_moves: int = Field(default=4, description="copies that are made at one time")
+    port: Port = Field(default=25081, description="of HTTP: REST, health, metrics")
+    factor: int = Field(default=2, ge=1, le=16, description="copies of each chunk; unmet while there are fewer workers")
+    heartbeat: float = Field(default=1.0, gt=0, description="seconds between a worker's heartbeats")
+    suspect_after: float = Field(default=5.0, gt=0, description="seconds of silence until czars route around a worker")
+    lost_after: float = Field(default=600.0, gt=0, description="seconds of silence until its replicas are made anew")
+    bandwidth: int = Field(
+        default=200 * MIB, ge=0, description="bytes a second that repair may move, in all; 0: unlimited"
+    )
+    parallel_moves: int = Field(default=4, ge=1, description="copies that are made at one time")
     scrub_interval: float = Field(
         default=14 * 24 * 3600.0, ge=0, description="seconds from one scrub of all files to the next; 0: none by itself"
     )
@@ -129,4 +136,4 @@ class ReplicationSettings(MetadataSettings):
     compact_files: int = Field(
         default=16, ge=0, description="small files of a table in a chunk that are made one file; 0: never"
     )
-    lease: float = Field(default=5.0, description="seconds that a leader's lease lasts")
+    lease: float = Field(default=5.0, gt=0, description="seconds that a leader's lease lasts")

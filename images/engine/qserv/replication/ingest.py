@@ -94,7 +94,8 @@ class Ingest:
 
     def contribute(self, transaction: int, wish: ContributionWish) -> ContributionView:
         def work(connection: Connection) -> None:
-            home = _home(connection, ingests.get(connection, transaction))
+            # locked before it is looked for, so that one that is added twice at once is one
+            home = _home(connection, ingests.lock(connection, transaction))
             table = tables.table(connection, home.name, wish.table)
             ingests.contribute(connection, transaction, table.id, wish.name, wish.url)
 
@@ -167,7 +168,12 @@ class Ingest:
         return self.transaction(transaction)
 
     def _view(self, transaction: int, name: str) -> ContributionView:
-        return next(one for one in self.contributions(transaction) if one.name == name)
+        def read(connection: Connection) -> ContributionView:
+            row = ingests.contribution_in(connection, transaction, name)
+            table = tables.by_id(connection, row.table_id)
+            return views.contribution_view(row, {table.id: table.spec.name}, self._registry.rows())
+
+        return self._metadata.read(read)
 
 
 def _home(connection: Connection, row: IngestRow) -> DatabaseRow:

@@ -104,7 +104,6 @@ class Membership:
                 cluster=self._disk.cluster,
                 domain=self._domain,
                 capacity=space.capacity,
-                used=space.used,
                 free=space.free,
             ),
         )

@@ -257,5 +257,10 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert "file-error" in run("synth", str(tmp_path / "file" / "x"), "--objects", "1", code=1)
 
 
-def test_missing_settings_are_named() -> None:
+def test_missing_and_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "QSERV_WORKER_DATA_DIR: is needed" in run("worker", "--name", "w", code=1)
+    monkeypatch.setenv("QSERV_WORKER_FLIGHT_PORT", "70000")
+    monkeypatch.setenv("QSERV_WORKER_LOG_LEVEL", "LOUD")
+    told = run("worker", "--name", "w", code=1)
+    assert "QSERV_WORKER_FLIGHT_PORT: input should be less than or equal to 65535" in told
+    assert "QSERV_WORKER_LOG_LEVEL: input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'" in told

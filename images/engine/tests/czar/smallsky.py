@@ -290,7 +290,6 @@ def _register(connection: Connection, worker: WorkerProcess) -> int:
         cluster=None,
         domain=worker.name,
         capacity=1 << 40,
-        used=0,
         free=1 << 40,
     )
     return workers.register(connection, worker.name, beat, 0.0).id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -41,9 +42,9 @@ def test_grants(account: Account, database: str, may: bool) -> None:
 
 
 def query(name: str, czar: str, connection: int, account: str) -> QueryRecord:
-    return QueryRecord(
-        name, czar, connection, account, f"SELECT '{name} Ω'", "gaia", version=3, started=float(connection)
-    )
+    """One that began some seconds ago, by its connection."""
+    began = time.time() - 100 + connection
+    return QueryRecord(name, czar, connection, account, f"SELECT '{name} Ω'", "gaia", version=3, started=began)
 
 
 def test_queries_of_all_czars_are_seen(metadata: Metadata) -> None:
@@ -57,6 +58,15 @@ def test_queries_of_all_czars_are_seen(metadata: Metadata) -> None:
     assert [one.id for one in metadata.running_queries()] == ["two", "three"]
     ended = next(one for one in metadata.query_history("ann"))
     assert (ended.state, ended.error, ended.chunks, ended.sql) == ("failed", "no", 7, "SELECT 'one Ω'")
+
+
+def test_the_history_goes_back_some_time_and_keeps_what_runs(metadata: Metadata) -> None:
+    long_ago = time.time() - people.KEPT_SECONDS - 60
+    ended = replace(query("ended", "czar-0", 1, "ann"), state="done", started=long_ago, ended=long_ago + 1)
+    running = replace(query("running", "czar-0", 2, "ann"), started=long_ago)
+    metadata.record_queries([ended, running, replace(query("late", "czar-0", 3, "ann"), state="done")])
+    metadata.record_queries([query("new", "czar-0", 4, "ann")])
+    assert [one.id for one in metadata.query_history("ann")] == ["new", "late", "running"]
 
 
 def test_a_kill_reaches_the_czar_that_runs_the_query_once(metadata: Metadata) -> None:

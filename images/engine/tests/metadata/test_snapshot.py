@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from qserv.catalog.messages import ContributionState, Failure, Heartbeat, StagedUnit
-from qserv.catalog.metadata import Metadata, chores, ingests, snapshot, tables, units, workers
+from qserv.catalog.metadata import Metadata, chores, compactions, ingests, snapshot, tables, units, workers
 from qserv.catalog.model import FileKind, UnitKind, WorkerState
 from qserv.catalog.spec import ColumnSpec, FamilySpec, TableSpec
 
@@ -32,7 +32,6 @@ def beat(number: int) -> Heartbeat:
         cluster=None,
         domain="",
         capacity=1 << 40,
-        used=0,
         free=1 << 40,
     )
 
@@ -86,6 +85,32 @@ class World:
 
         self.metadata.write(work)
 
+    def compact(self) -> None:
+        """Make the files of each chunk one, where there are several."""
+        table = self.metadata.read(lambda connection: tables.table(connection, "sky", STAR.name))
+
+        def work(connection: Connection) -> None:
+            row = compactions.begin(connection, table.database.id, STAR.name)
+            held = units.replicas(connection, [unit.id for unit in units.every(connection)])
+            merged = []
+            for unit in units.every(connection):
+                old = tuple(units.files_of(connection, [unit.id]))
+                if unit.kind is UnitKind.CHUNK and len(old) > 1:
+                    new = StagedUnit(
+                        table=table.id,
+                        kind=FileKind.MAIN,
+                        unit=unit.kind,
+                        number=unit.number,
+                        path=f"sky/Star/{unit.number}/main-{row.id}-{unit.number:08x}.parquet",
+                        sha256="1" * 64,
+                        rows=sum(file.rows for file in old),
+                        bytes=sum(file.bytes for file in old) - 1,
+                    )
+                    merged.append(compactions.Merged(unit.id, old, new, held.get(unit.id, frozenset())))
+            assert len(compactions.swap(connection, row.id, self.workers[0], merged)) == len(merged)
+
+        self.metadata.write(work)
+
     def drop(self, spec: TableSpec) -> None:
         self.metadata.write(lambda connection: tables.drop_table(connection, "sky", spec.name))
 
@@ -120,15 +145,16 @@ def test_what_is_committed_is_seen_and_what_is_not_is_not(metadata: Metadata) ->
 
 
 OPERATIONS = st.one_of(
-    st.tuples(st.just("load"), st.lists(st.integers(0, 40), min_size=1, max_size=6, unique=True)),
+    st.tuples(st.just("load"), st.lists(st.integers(0, 8), min_size=1, max_size=6, unique=True)),
     st.tuples(st.just("filter"), st.none()),
-    st.tuples(st.just("drop"), st.none()),
+    st.tuples(st.just("compact"), st.none()),
+    st.tuples(st.just("drop"), st.sampled_from([STAR, FILTER])),
     st.tuples(st.just("forget"), st.integers(0, 2)),
 )
 
 
-@given(operations=st.lists(OPERATIONS, max_size=6))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(operations=st.lists(OPERATIONS, max_size=8))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_reading_what_changed_is_reading_all(
     tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[str, Any]]
 ) -> None:
@@ -143,8 +169,10 @@ def test_reading_what_changed_is_reading_all(
         elif name == "filter":
             world.load(FILTER, [])
         elif name == "drop":
-            world.drop(STAR)
-            world.create(STAR)
+            world.drop(argument)
+            world.create(argument)
+        elif name == "compact":
+            world.compact()
         else:
             world.forget(world.workers[argument])
         seen, whole = metadata.snapshot(), world.whole()

@@ -214,7 +214,7 @@ def test_a_factor_above_the_workers_is_taken_and_reported(cluster: Cluster, tmp_
 
 def beat(**facts: object) -> Heartbeat:
     known = {"flight": "127.0.0.1:1", "http": "127.0.0.1:2", "boot": "b", "identity": "new", "cluster": None}
-    sizes = {"domain": "d", "capacity": 1, "used": 0, "free": 1}
+    sizes = {"domain": "d", "capacity": 1, "free": 1}
     return Heartbeat.model_validate(known | sizes | facts)
 
 

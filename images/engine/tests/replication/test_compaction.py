@@ -110,7 +110,7 @@ def test_files_stay_until_the_queries_that_read_them_have_ended(cluster: Cluster
     compacted(cluster, many)
     time.sleep(7.0)  # longer than files are kept that nothing reads
     assert before <= cluster.files()
-    metadata.record_queries((replace(query, state="completed", ended=time.time()),))
+    metadata.record_queries((replace(query, state="done", ended=time.time()),))
     wait_for(lambda: not cluster.files() & (before - {file.path for file in files_of(cluster, many)}))
 
 

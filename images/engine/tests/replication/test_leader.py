@@ -58,7 +58,6 @@ def beat(boot: str) -> Heartbeat:
         cluster=None,
         domain="",
         capacity=1 << 30,
-        used=0,
         free=1 << 30,
     )
 

@@ -105,7 +105,8 @@ def _replace(connection: Connection, transaction: int, worker: int, one: Merged,
         )
     )
     grown = new.bytes - sum(old.bytes for old in one.old)
-    connection.execute(update(schema.unit).where(u.id == one.unit).values(bytes=u.bytes + grown, changed=version))
+    changed = {"bytes": u.bytes + grown, "changed": version, "replaced": version}
+    connection.execute(update(schema.unit).where(u.id == one.unit).values(changed))
 
 
 def _forget_unit(connection: Connection, unit: int, paths: Collection[str]) -> None:

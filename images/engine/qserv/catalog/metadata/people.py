@@ -16,6 +16,12 @@ from qserv.catalog.metadata import schema
 QueryState = Literal["running", "done", "failed", "killed"]
 ANY_DATABASE = "*"
 
+KEPT_SECONDS = 90 * 24 * 3600.0
+"""How long the history keeps a query."""
+
+_FORGOTTEN = 1000
+"""Queries that are struck out at a time, each time some are entered: more than those."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -101,7 +107,7 @@ def remove_account(connection: Connection, name: str) -> None:
 def record_queries(connection: Connection, records: Sequence[QueryRecord]) -> None:
     """Enter queries into the history as they are now, running or ended, in few statements; done again it is the same.
 
-    Each query is named once.
+    Each query is named once. Those that are older than the history goes back are struck out.
     """
     q = schema.query
     ids = [record.id for record in records]
@@ -117,6 +123,10 @@ def record_queries(connection: Connection, records: Sequence[QueryRecord]) -> No
     ended = [record.id for record in records if record.state != "running"]
     if ended:
         connection.execute(delete(schema.kill).where(schema.kill.c.query.in_(ended)))
+    too_old = (q.c.started < time.time() - KEPT_SECONDS) & (q.c.state != "running")
+    old = connection.execute(select(q.c.id).where(too_old).order_by(q.c.started).limit(_FORGOTTEN)).scalars().all()
+    if old:
+        connection.execute(delete(q).where(q.c.id.in_(old)))
 
 
 def running_queries(connection: Connection, name: str | None) -> list[QueryRecord]:

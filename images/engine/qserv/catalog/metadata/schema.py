@@ -2,7 +2,8 @@
 
 What is committed is told by a version: ``file.version`` is NULL until the transaction that wrote the file commits.
 ``unit.changed`` is the version at which the unit's files or replicas last changed, so that a reader of an older version
-reads no more than what changed since. Times are seconds since 1970 (UTC), sizes are bytes.
+reads no more than what changed since; where it is later than ``unit.replaced``, at which files of the unit last gave
+way to others, that is the newer files alone. Times are seconds since 1970 (UTC), sizes are bytes.
 
 A *unit* is what is placed on workers as a whole. ``unit.scope`` is the family's id for chunks and index partitions, and
 0 for replicated tables, whose ``unit.number`` is the table's id. A *replica* is a worker that holds all committed files
@@ -128,6 +129,7 @@ unit = _table(
     Column("number", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("changed", BigInteger, nullable=False, index=True),
+    Column("replaced", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("kind", "scope", "number"),
 )
 
@@ -190,11 +192,12 @@ file = _table(
     Column("sha256", String(64), nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
-    Column("transaction_id", BigInteger, nullable=False, index=True),
+    Column("transaction_id", BigInteger, nullable=False),
     Column("source_id", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=True),
     UniqueConstraint("table_id", "unit_id", "name"),
     Index(None, "unit_id", "table_id", "kind", "version"),
+    Index(None, "transaction_id", "unit_id"),
 )
 
 discard = _table(

@@ -1,7 +1,8 @@
 """The catalog and the placement at one version, read whole once and then by what changed.
 
-Reading 150,000 chunks whole takes seconds; after a commit only the units whose ``changed`` is newer than the snapshot
-at hand are read, and the new snapshot shares the rest with the old one. Both are values and stay as they are.
+Reading 150,000 chunks whole takes seconds for each table; after a commit only the files that are newer than the
+snapshot at hand are read (all files of a unit where some gave way to others), and the new snapshot shares the rest with
+the old one. Both are values and stay as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, or_, select
 
 from qserv.catalog.errors import SchemaVersion
 from qserv.catalog.metadata import schema
@@ -63,13 +64,15 @@ def load(connection: Connection, old: Snapshot | None = None) -> Snapshot:
     files = _files(connection, since)
     replicas = _replicas(connection, since)
     if old is not None:
-        tables = _scopes(connection)
+        tables, replaced = _scopes(connection), _replaced(connection, since)
         files = {
-            key: _overlaid(_old_files(old, key), files.get(key, {}), replicas.get((key[0], tables[key[1]]), {}))
+            key: _overlaid(_old_files(old, key), files.get(key, {}), replaced[key[0], tables[key[1]]])
             for key in [(kind, table) for table in tables for kind in UnitKind]
         }
         scopes = {(kind, scope) for scope in {0, *families(connection)} for kind in UnitKind}
         replicas = {key: {**_old_replicas(old, key), **replicas.get(key, {})} for key in scopes}
+        full = (UnitKind.FULL, 0)
+        replicas[full] = {table: holders for table, holders in replicas[full].items() if table in tables}
     return Snapshot(catalog, _placement(now, workers, files, replicas))
 
 
@@ -97,9 +100,23 @@ def _old_replicas(old: Snapshot, key: tuple[UnitKind, int]) -> Mapping[int, tupl
 
 
 def _overlaid(
-    before: Mapping[int, ChunkFiles], after: Mapping[int, ChunkFiles], changed: Mapping[int, tuple[int, ...]]
+    before: Mapping[int, ChunkFiles], after: Mapping[int, ChunkFiles], replaced: Collection[int]
 ) -> dict[int, ChunkFiles]:
-    return {**{number: files for number, files in before.items() if number not in changed}, **after}
+    """``after`` are all files of the units ``replaced``, and those that came to what other units had before."""
+    kept = {number: files for number, files in before.items() if number not in replaced} if replaced else before
+    return {**kept, **{number: _together(kept.get(number), files) for number, files in after.items()}}
+
+
+def _together(before: ChunkFiles | None, more: ChunkFiles) -> ChunkFiles:
+    if before is None:
+        return more
+    return ChunkFiles(
+        before.main + more.main,
+        before.overlap + more.overlap,
+        before.index + more.index,
+        before.rows + more.rows,
+        before.bytes + more.bytes,
+    )
 
 
 def families(connection: Connection) -> dict[int, Family]:
@@ -198,14 +215,25 @@ def _since(query: Select[Any], since: int) -> Select[Any]:
     return query.where(schema.unit.c.changed > since) if since >= 0 else query
 
 
+def _replaced(connection: Connection, since: int) -> dict[tuple[UnitKind, int], set[int]]:
+    """Units some of whose files gave way to others, as (kind, scope) → numbers."""
+    u = schema.unit.c
+    query = _since(select(u.kind, u.scope, u.number).where(u.replaced > since), since)
+    found: dict[tuple[UnitKind, int], set[int]] = defaultdict(set)
+    for kind, scope, number in connection.execute(query):
+        found[UnitKind(kind), scope].add(number)
+    return found
+
+
 def _files(connection: Connection, since: int) -> dict[tuple[UnitKind, int], dict[int, ChunkFiles]]:
-    """Committed files of the units that changed, as (unit's kind, table) → number → files."""
+    """Committed files that came since, and all of units with replaced ones; (kind of unit, table) → number → files."""
     f, u = schema.file.c, schema.unit.c
     query = (
         select(u.kind, f.table_id, u.number, f.kind, f.name, f.rows, f.bytes)
         .join_from(schema.file, schema.unit, f.unit_id == u.id)
         .where(f.version.is_not(None))
     )
+    query = query.where(or_(f.version > since, u.replaced > since)) if since >= 0 else query
     gathered: dict[tuple[str, int], dict[int, list[Any]]] = defaultdict(dict)
     for unit_kind, table, number, kind, name, rows, size in connection.execute(_since(query, since)):
         unit = gathered[unit_kind, table].get(number)
