@@ -11,6 +11,8 @@ from qserv.catalog.settings import WorkerSettings
 from qserv.worker import heaps
 from qserv.worker.worker import Worker
 
+_LOOK_SECONDS = 0.5
+
 
 def run(settings: WorkerSettings) -> None:
     """Serve in the foreground.
@@ -32,7 +34,9 @@ def run(settings: WorkerSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     try:
-        worker.ended.wait()
+        # The handler runs in this thread alone, and nothing wakes it where the system gave the signal to another one.
+        while not worker.ended.wait(_LOOK_SECONDS):
+            pass
     finally:
         worker.close()
     if worker.failure is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -164,7 +165,13 @@ def test_queries_are_answered_while_the_controller_is_away(site: Site, tmp_path:
     assert worker.ready
 
 
-def test_the_process_ends_on_sigterm(site: Site) -> None:
+def takes_signals(task: Path) -> bool:
+    mask = next(line.split()[1] for line in (task / "status").read_text().splitlines() if line.startswith("SigBlk:"))
+    return not int(mask, 16) >> (signal.SIGTERM - 1) & 1
+
+
+@pytest.mark.parametrize("thread", [0, 1], ids=["the first", "another"])
+def test_the_process_ends_on_sigterm_whichever_thread_gets_it(site: Site, thread: int) -> None:
     environment = {
         "QSERV_WORKER_NAME": "w0",
         "QSERV_WORKER_DATA_DIR": str(site.folder / "w0"),
@@ -180,7 +187,8 @@ def test_the_process_ends_on_sigterm(site: Site) -> None:
     killer = threading.Timer(60, process.kill)
     killer.start()
     site.registrar.wait_beats(1, 60)
-    process.send_signal(signal.SIGTERM)
+    threads = sorted(int(one.name) for one in Path(f"/proc/{process.pid}/task").iterdir() if takes_signals(one))
+    assert ctypes.CDLL(None).tgkill(process.pid, threads[thread], int(signal.SIGTERM)) == 0
     _, log = process.communicate()
     killer.cancel()
     assert process.returncode == 0, log
