@@ -84,7 +84,9 @@ IMAGE_CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qserv/images
 e2e: $(READY) ## tests on a real Kubernetes: KUBECONFIG, or a cluster made with kind
 	@$(MAKE) --no-print-directory images PREFIX=localhost/qserv ARCHIVES=$(IMAGE_CACHE)
 	$(BUILD) --build-arg BASE=localhost/qserv/engine:$(VERSION) -t localhost/qserv/engine:next e2e/next
-	@image=localhost/qserv/engine:next archive=$(IMAGE_CACHE)/engine-next.tar; rm -f $$archive; $(SAVE)
+	$(BUILD) --build-arg BASE=localhost/qserv/engine:$(VERSION) --build-arg FURTHER=3 -t localhost/qserv/engine:far e2e/next
+	@for tag in next far; do \
+	  image=localhost/qserv/engine:$$tag archive=$(IMAGE_CACHE)/engine-$$tag.tar; rm -f $$archive; $(SAVE); done
 	@QSERV_E2E_IMAGES=$(IMAGE_CACHE) $(BIN)/pytest e2e -c e2e/pytest.ini $(PYTEST_ARGS)
 
 # Versions are chosen once, for tests, engine and operator alike; images are built of the very files that were seen then.

@@ -36,7 +36,7 @@ def archives() -> list[Path]:
     folder = os.environ.get("QSERV_E2E_IMAGES")
     if not folder:
         pytest.skip("no images: run this by 'make e2e'")
-    found = [Path(folder) / f"{name}.tar" for name in ("engine", "engine-next", "operator", "metadata")]
+    found = [Path(folder) / f"{name}.tar" for name in ("engine", "engine-next", "engine-far", "operator", "metadata")]
     missing = [str(path) for path in found if not path.is_file()]
     assert not missing, f"no images {missing}: make images ARCHIVES={folder}"
     return found

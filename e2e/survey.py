@@ -120,6 +120,11 @@ class Cluster:
         query = "SELECT version_num FROM alembic_version"
         return self.kubectl("exec", f"{self.name}-metadata-0", "--", "sh", "-c", f"{read} '{query}'").strip()
 
+    def protocol(self, pod: str) -> int:
+        """Of the messages that an engine's pod speaks."""
+        ask = "from qserv.catalog.messages import PROTOCOL; print(PROTOCOL)"
+        return int(self.kubectl("exec", pod, "--", "python", "-c", ask))
+
     # -- SQL
 
     def secret(self, name: str, key: str) -> str:
@@ -131,11 +136,11 @@ class Cluster:
     @contextmanager
     def connection(self, user: str = "qserv", **options: Any) -> Iterator[pymysql.Connection[Any]]:
         """A MySQL connection through the cluster's Service; ``options``: others of pymysql."""
+        if "password" not in options:
+            options["password"] = self.password(user)
         with self.kubectl.forwarded(f"service/{self.name}", 4040) as port:
             connection = pymysql.connect(
-                host="127.0.0.1",
-                port=port,
-                **{"user": user, "password": self.password(user), "connect_timeout": 10, "read_timeout": 120} | options,
+                host="127.0.0.1", port=port, user=user, **{"connect_timeout": 10, "read_timeout": 120} | options
             )
             try:
                 yield connection

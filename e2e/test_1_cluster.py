@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pymysql
 import pytest
 from kubectl import Kubectl, KubectlError, wait_for
 from product import CHARTS, EXAMPLES, gaia_catalog
@@ -41,7 +42,24 @@ def test_describe_tells_the_story(sky: Cluster) -> None:
 def test_a_user_resource_is_an_account_with_its_grants(sky: Cluster) -> None:
     sky.kubectl.apply_file(EXAMPLES / "user.yaml")
     sky.kubectl("wait", "--for=condition=Available", "qservuser/reader", "--timeout=60s")
-    assert sky.kubectl.exists("secret", "reader-password")
+    mine = {"user": "reader", "password": sky.secret("reader-password", "password")}
+
+    def refused(sql: str) -> str:
+        try:
+            with sky.connection(**mine) as connection, connection.cursor() as cursor:
+                cursor.execute(sql)
+        except pymysql.MySQLError as error:
+            return str(error)
+        return ""
+
+    count = "SELECT COUNT(*) FROM gaia.Star"
+    assert refused(count) == ""
+    sky.kubectl.patch("qservuser", "reader", {"spec": {"grants": []}})
+    assert "denied" in wait_for("the grant is taken away", lambda: refused(count), 60)
+    assert refused("SELECT 1") == ""
+    sky.kubectl("delete", "qservuser", "reader")
+    assert "Access denied" in wait_for("the account is gone", lambda: refused("SELECT 1"), 60)
+    wait_for("its Secret goes with it", lambda: not sky.kubectl.exists("secret", "reader-password"))
 
 
 def test_a_job_prepares_what_is_loaded(sky: Cluster, stars_url: str) -> None:
@@ -100,6 +118,13 @@ def test_alerts_and_dashboard_ask_for_what_the_pods_expose(sky: Cluster, operato
     asked = {name for file in MONITORING for name in re.findall(r"\bqserv_[a-z_]+", file.read_text())}
     assert len(asked) > 10
     assert {name for name in asked if not {name, name.removesuffix("_bucket")} & families} == set()
+
+
+def test_the_images_hold_no_installer(sky: Cluster, operator: Kubectl) -> None:
+    for kubectl, pod in ((sky.kubectl, "sky-worker-0"), (operator, operator.find("pods")[0]["metadata"]["name"])):
+        for module in ("pip", "setuptools"):
+            with pytest.raises(KubectlError, match=f"No module named '{module}'"):
+                kubectl("exec", pod, "--", "python", "-c", f"import {module}")
 
 
 def test_the_engine_may_not_read_secrets(sky: Cluster) -> None:

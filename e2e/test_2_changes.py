@@ -12,6 +12,7 @@ from stars import truths
 from survey import Cluster, queries_go_on
 
 COUNT = "SELECT COUNT(*) FROM gaia.Star"
+NEXT, FAR = "localhost/qserv/engine:next", "localhost/qserv/engine:far"
 
 
 def test_a_deleted_pod_comes_back(calm: Cluster) -> None:
@@ -37,18 +38,38 @@ def test_scale_out_and_in(calm: Cluster, worker_nodes: list[str]) -> None:
     assert set(calm.chunks()) == {f"sky-worker-{n}" for n in range(3)}
 
 
-def test_an_upgrade_brings_the_schema_first_and_restarts_every_worker_once(calm: Cluster) -> None:
+def test_an_upgrade_brings_schema_and_protocol_first_and_restarts_every_worker_once(calm: Cluster) -> None:
     before, started = calm.uids("worker"), calm.uids("metadata")
+    controller, czar = "sky-replication-0", "sky-czar-0"
+    spoken = calm.protocol(controller)
     assert calm.schema() != "next"
-    with queries_go_on(calm):
-        calm.spec(image="localhost/qserv/engine:next")
+    with queries_go_on(calm) as answers:
+        calm.spec(image=NEXT)
         wait_for("a worker is stopped", lambda: calm.uids("worker") != before, 600)
         assert calm.schema() == "next", "the schema is upgraded before the first worker"
+        assert (calm.protocol(controller), calm.protocol(czar)) == (spoken + 1, spoken)
+        apart = len(answers)
         wait_for("all workers are new", lambda: not set(calm.uids("worker").values()) & set(before.values()), 600)
+        assert len(answers) > apart, "asked while controllers and workers spoke of two versions"
         calm.wait_calm(600)
+    assert {calm.protocol(pod) for pod in (controller, czar, *calm.uids("worker"))} == {spoken + 1}
     assert calm.uids("metadata") == started, "its server has an image of its own"
-    assert calm.resource()["status"]["image"] == "localhost/qserv/engine:next"
+    assert calm.resource()["status"]["image"] == NEXT
     assert "CanaryFailed" not in calm.events()
+
+
+def test_an_image_too_far_ahead_stops_no_worker_and_is_taken_back(calm: Cluster) -> None:
+    calm.spec(image=NEXT)
+    calm.wait_calm(600)
+    workers = calm.uids("worker")
+    with queries_go_on(calm):
+        calm.spec(image=FAR)
+        told = calm.wait_condition("Progressing", "True", "VersionsApart", 300)
+        assert all(worker in told["message"] for worker in workers)
+        assert calm.uids("worker") == workers
+        calm.spec(image=NEXT)
+        calm.wait_calm(600)
+    assert calm.uids("worker") == workers
 
 
 def test_a_bad_image_stops_at_the_canary_and_rolls_back(calm: Cluster) -> None:
@@ -96,6 +117,29 @@ def test_a_password_and_the_cluster_s_secret_are_rotated_under_queries(calm: Clu
     calm.spec(replication={"bandwidth": "140Mi"})
     calm.wait_calm()
     assert {name: uid for part in ("replication", "worker", "czar") for name, uid in calm.uids(part).items()} == pods
+
+
+def test_what_somebody_changes_is_put_right_and_what_is_not_wanted_goes(calm: Cluster) -> None:
+    workers = calm.uids("worker")
+    part = "app.kubernetes.io/component"
+
+    def policies() -> set[str]:
+        chosen = f"app.kubernetes.io/instance={calm.name}"
+        return {found["metadata"]["name"] for found in calm.kubectl.find("networkpolicies", chosen)}
+
+    all_of_them = policies()
+    assert all_of_them == {f"{calm.name}-{name}" for name in ("metadata", "replication", "worker", "czar")}
+    calm.kubectl.patch("service", calm.name, {"spec": {"selector": {part: "other"}}})
+    calm.kubectl("delete", "networkpolicy", f"{calm.name}-worker")
+    wait_for(
+        "the Service leads to czars", lambda: calm.kubectl.get("service", calm.name)["spec"]["selector"][part] == "czar"
+    )
+    wait_for("the policy is back", lambda: policies() == all_of_them)
+    calm.spec(networkPolicy={"enabled": False})
+    wait_for("no policy is left", lambda: not policies())
+    calm.spec(networkPolicy={"enabled": True})
+    wait_for("all are back", lambda: policies() == all_of_them)
+    assert calm.uids("worker") == workers
 
 
 def test_a_right_that_the_operator_lacks_is_named(calm: Cluster, operator: Kubectl) -> None:

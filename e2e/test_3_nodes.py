@@ -133,3 +133,4 @@ def test_an_engine_that_does_not_answer_is_left_alone(calm: Cluster, nodes: Node
             nodes.thaw(node, "qserv replication")
     calm.wait_calm()
     assert calm.uids("worker") == workers
+    assert "EngineUnreachable" in calm.events()

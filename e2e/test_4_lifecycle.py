@@ -32,6 +32,7 @@ def other(sky: Cluster, operator: Kubectl, small_disks: str) -> Iterator[Cluster
         operator, "other", worker={"replicas": 2, "storage": storage}, tls={"secretName": "certificate"}
     )
     other.wait_condition("Degraded", "True", "SecretMissing")
+    wait_for("it is news", lambda: "SecretMissing" in other.events())
     other.kubectl.apply(certificate("certificate", other.name, "other"))
     other.wait_condition("Available", "True")
     yield other
@@ -67,6 +68,7 @@ def test_a_volume_that_fills_up_loses_nothing_and_takes_rows_again(other: Cluste
     for worker in workers:
         assert int(other.kubectl("exec", worker, "--", "sh", "-c", BALLAST)) > 0
     other.wait_condition("Degraded", "True", "VolumeFull")
+    wait_for("it is news", lambda: "VolumeFull" in other.events())
     more = gaia_catalog(stars_url, "more")
     other.kubectl.apply(more)
     wait_for("the load fails", lambda: other.catalog("more").get("state") == "Failed", 300)

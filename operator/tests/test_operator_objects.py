@@ -58,6 +58,15 @@ def test_pods_fit_the_restricted_level(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_start_that_takes_long_is_not_broken_off(name: str) -> None:
+    for pod in pods(objects(name)):
+        (container,) = pod["containers"]
+        start, life = container["startupProbe"], container["livenessProbe"]
+        assert start["periodSeconds"] * start["failureThreshold"] >= 3600
+        assert set(life) - {"tcpSocket", "exec"} == {"periodSeconds", "timeoutSeconds", "failureThreshold"}
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_no_secret_is_in_an_object(name: str) -> None:
     assert not [item for item in objects(name) if item["kind"] == "Secret"]
     for pod in pods(objects(name)):

@@ -20,6 +20,7 @@ from qserv_operator.builders.workloads import templates
 from qserv_operator.models.cluster import ClusterSpec
 from qserv_operator.names import TEMPLATE_LABEL, Component, Identity
 from qserv_operator.plan import plan, questions
+from qserv_operator.reasons import Reason
 from qserv_operator.snapshot import Snapshot
 from qserv_operator.tasks.conditions import news
 from qserv_operator.tasks.rollout import template_hash
@@ -180,6 +181,17 @@ def test_plan(case: str) -> None:
     for component, template in templates(snapshot.identity, snapshot.spec).items():
         text = text.replace(template_hash(template), f"<{component} now>")
     check(PLANS / f"{case}.plan.yaml", text)
+
+
+def test_every_reason_is_said_in_some_case() -> None:
+    said: set[str] = set()
+    for snapshot in map(snapshot_of, CASES):
+        made = plan(snapshot, NOW)
+        statuses = (made.status, *(status for _, status in made.users), *(status for _, status in made.catalogs))
+        said |= {condition.reason for status in statuses for condition in status.conditions}
+        said |= {str(event.reason) for event in (*made.events, *(step.event for step in made.steps)) if event}
+    told_elsewhere = {Reason.APPLY_REFUSED, Reason.INVALID_SPEC, Reason.CLUSTER_MISSING}
+    assert set(Reason) - said == told_elsewhere, "these are the rounds', see test_operator_rounds.py"
 
 
 @pytest.mark.parametrize("case", CASES)

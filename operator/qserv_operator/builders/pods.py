@@ -16,11 +16,14 @@ METADATA_USER = 999  # `mysql` in the official image of MariaDB
 SECRET_FOLDER = "/run/qserv/secret"  # noqa: S105  a folder, not a secret
 PASSWORD_FOLDER = "/run/qserv/metadata"  # noqa: S105
 TLS_FOLDER = "/run/qserv/tls"
+_STARTS = {"periodSeconds": 2, "timeoutSeconds": 10, "failureThreshold": 1800}
+"""An hour: a schema that is brought up, an inventory that is read, a database that recovers must not be broken off."""
+_LIVES = {"periodSeconds": 20, "timeoutSeconds": 10, "failureThreshold": 9}
 
 
 @dataclass(frozen=True)
 class Container:
-    """The main container of a pod, and what it needs around it."""
+    """The main container of a pod, and what it needs around it. ``alive``: how to see that it has started and lives."""
 
     image: str
     user: int
@@ -30,7 +33,7 @@ class Container:
     volumes: Sequence[Object]
     resources: Resources
     readiness: Object
-    liveness: Object
+    alive: Object
     grace: int
     command: Sequence[str] = ()
     env_secret: str | None = None
@@ -113,19 +116,12 @@ def process_volumes(identity: Identity, spec: ClusterSpec, *, metadata: bool) ->
 
 
 def health(spec: ClusterSpec, port: str) -> tuple[Object, Object]:
-    """Readiness by the process's own word; liveness only by its port, so that a busy process is not shot."""
+    """Readiness by the process's own word; alive by its port alone, so that a busy process is not shot."""
     get: Object = {"path": "/health", "port": port}
     if spec.tls:
         get["scheme"] = "HTTPS"
     readiness = {"httpGet": get, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 3}
-    liveness = {
-        "tcpSocket": {"port": port},
-        "initialDelaySeconds": 60,
-        "periodSeconds": 20,
-        "timeoutSeconds": 5,
-        "failureThreshold": 6,
-    }
-    return readiness, liveness
+    return readiness, {"tcpSocket": {"port": port}}
 
 
 def limits_of(resources: Resources) -> tuple[int | None, int | None]:
@@ -182,8 +178,9 @@ def template(
         "volumeMounts": list(container.mounts),
         "resources": container.resources.model_dump(by_alias=True),
         "securityContext": restricted(),
+        "startupProbe": {**container.alive, **_STARTS},
         "readinessProbe": container.readiness,
-        "livenessProbe": container.liveness,
+        "livenessProbe": {**container.alive, **_LIVES},
     }
     if container.command:
         main["command"] = list(container.command)

@@ -46,7 +46,7 @@ def czar_template(identity: Identity, spec: ClusterSpec) -> Object:
     memory, threads = limits_of(czar.resources)
     results = czar.result_storage
     volumes, mounts = process_volumes(identity, spec, metadata=True)
-    readiness, liveness = health(spec, "http")
+    readiness, alive = health(spec, "http")
     settings = {"QSERV_CZAR_RESULT_DIR": "/results", "QSERV_CZAR_SPILL_LIMIT": str(int(quantity(results.size) * 0.95))}
     if memory:
         settings["QSERV_CZAR_MEMORY_LIMIT"] = str(memory // 2)
@@ -66,7 +66,7 @@ def czar_template(identity: Identity, spec: ClusterSpec) -> Object:
         volumes=[*volumes, _results(identity, spec)],
         resources=_or_default(czar.resources, cpu="250m", memory="512Mi"),
         readiness=readiness,
-        liveness=liveness,
+        alive=alive,
         grace=120,
     )
     return template(
@@ -97,7 +97,7 @@ def worker_template(identity: Identity, spec: ClusterSpec) -> Object:
     worker = spec.worker
     memory, threads = limits_of(worker.resources)
     volumes, mounts = process_volumes(identity, spec, metadata=False)
-    readiness, liveness = health(spec, "http")
+    readiness, alive = health(spec, "http")
     controllers = identity.controllers(spec.replication.controllers, tls=spec.tls is not None)
     settings = {"QSERV_WORKER_DATA_DIR": "/data", "QSERV_WORKER_CONTROLLERS": json_list(controllers)}
     if memory:
@@ -132,7 +132,7 @@ def worker_template(identity: Identity, spec: ClusterSpec) -> Object:
         volumes=volumes,
         resources=_or_default(worker.resources, cpu="250m", memory="1Gi"),
         readiness=readiness,
-        liveness=liveness,
+        alive=alive,
         grace=60,
     )
     return template(
@@ -175,7 +175,7 @@ def _worker_affinity(identity: Identity, spec: ClusterSpec) -> Object:
 
 def replication_template(identity: Identity, spec: ClusterSpec) -> Object:
     volumes, mounts = process_volumes(identity, spec, metadata=True)
-    readiness, liveness = health(spec, "http")
+    readiness, alive = health(spec, "http")
     container = Container(
         image=spec.image,
         user=ENGINE_USER,
@@ -189,7 +189,7 @@ def replication_template(identity: Identity, spec: ClusterSpec) -> Object:
         volumes=volumes,
         resources=_or_default(spec.replication.resources, cpu="100m", memory="256Mi"),
         readiness=readiness,
-        liveness=liveness,
+        alive=alive,
         grace=30,
     )
     return template(
@@ -238,13 +238,7 @@ def metadata_template(identity: Identity, spec: ClusterSpec) -> Object:
             "timeoutSeconds": 5,
             "failureThreshold": 3,
         },
-        liveness={
-            "exec": {"command": ["sh", "-c", ping]},
-            "initialDelaySeconds": 300,
-            "periodSeconds": 30,
-            "timeoutSeconds": 10,
-            "failureThreshold": 6,
-        },
+        alive={"exec": {"command": ["sh", "-c", ping]}},
         grace=300,
     )
     return template(

@@ -24,6 +24,8 @@ from qserv_operator.tasks.findings import Finding, Task, degraded, listed, progr
 from qserv_operator.tasks.loss import reachable
 
 READY_DEADLINE = 900.0
+_LISTENING = 15.0
+"""Seconds after which a controller has surely called the workers silent that it does not hear (it does so after 5)."""
 _SILENT = frozenset({"suspect", "lost"})
 _BAD_IMAGE = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _BAD_START = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -244,7 +246,7 @@ def _restart(snapshot: Snapshot, stage: Stage, now: float) -> Task:
         reason = Reason.CANARY_RUNNING if proving else kind
         return Task(findings=(progress(reason, f"{done}; waits until they are ready"),))
     if stage.component is Component.WORKER:
-        return _restart_workers(snapshot, stage, kind, done)
+        return _restart_workers(snapshot, stage, kind, done, now)
     chosen = stage.outdated[0]
     step = Step((DeletePod(chosen.name, chosen.uid),), Event(kind, f"{chosen.name} is restarted with a new template"))
     return Task((step,), (progress(kind, done),))
@@ -259,10 +261,12 @@ def _let_go(pod: PodFact) -> Step:
     return Step((DeletePod(pod.name, pod.uid),))
 
 
-def _restart_workers(snapshot: Snapshot, stage: Stage, kind: Reason, done: str) -> Task:
+def _restart_workers(snapshot: Snapshot, stage: Stage, kind: Reason, done: str, now: float) -> Task:
     answers = snapshot.answers
     if snapshot.engine is None:
         return Task(findings=(progress(Reason.WAITING_FOR_SAFETY, f"{done}; the engine does not answer"),))
+    if _new_image(stage) and not stage.fresh and _listening(snapshot, now):
+        return Task(findings=(progress(kind, f"{done}; whether the new controllers hear the workers is seen first"),))
     if _unheard(snapshot, stage):
         text = f"the new controllers do not hear {listed(_names([*stage.outdated]))}, which run with the former image"
         return Task(findings=(progress(Reason.VERSIONS_APART, f"{done}; {text}"),))
@@ -282,11 +286,16 @@ def _restart_workers(snapshot: Snapshot, stage: Stage, kind: Reason, done: str) 
     return Task((Step(tuple(calls), event),), (progress(kind, done),))
 
 
+def _listening(snapshot: Snapshot, now: float) -> bool:
+    """A controller may lead for so short a time that it takes each worker for one that it will hear."""
+    return any(now - pod.since < _LISTENING for pod in snapshot.pods_of(Component.REPLICATION))
+
+
 def _unheard(snapshot: Snapshot, stage: Stage) -> bool:
     """All workers of a former image are ready, and silent for the controllers, which have the new image already."""
     workers = snapshot.engine.workers if snapshot.engine else {}
     silent = (pod.ready and pod.name in workers and workers[pod.name].state in _SILENT for pod in stage.outdated)
-    return _new_image(stage) and not stage.fresh and all(silent)
+    return _new_image(stage) and all(silent)
 
 
 def _names(pods: list[PodFact]) -> list[str]:
