@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +24,7 @@ MIB = 1 << 20
 GIB = 1 << 30
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)]
 
 
 class ProcessSettings(BaseSettings):
@@ -39,9 +40,7 @@ class ProcessSettings(BaseSettings):
     tls_cert: Path | None = Field(default=None, description="PEM certificate chain; TLS is used wherever it is set")
     tls_key: Path | None = Field(default=None, description="PEM key of the certificate")
     tls_ca: Path | None = Field(default=None, description="PEM authorities by which other processes are known")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="DEBUG, INFO, WARNING or ERROR"
-    )
+    log_level: LogLevel = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     @property
     def reachable(self) -> str:
@@ -104,7 +103,7 @@ class WorkerSettings(ProcessSettings):
     controllers: tuple[str, ...] = Field(description="base URLs of the replication controllers")
     domain: str = Field(default="", description="failure domain, such as a rack; default: the worker itself")
     capacity: int = Field(default=0, ge=0, description="bytes it may fill; 0: the file system's size")
-    threads: int = Field(default=2, ge=1, description="of each lane")
+    threads: int = Field(default=2, ge=1, description="of scans; a point query has one")
     memory_limit: int = Field(default=2 * GIB, gt=0, description="bytes that scans may use")
     point_memory_limit: int = Field(default=512 * MIB, gt=0, description="bytes that point queries may use")
     spill_limit: int = Field(default=50 * GIB, ge=0, description="bytes on disk that spilling may use")

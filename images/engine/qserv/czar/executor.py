@@ -7,13 +7,14 @@ director index; dispatch to the workers; then the rows go straight to the client
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from qserv.catalog.errors import QservError, Unsupported
+from qserv.catalog.errors import QservError, SubqueryRows, Unsupported
 from qserv.catalog.flight import WorkerClient
 from qserv.catalog.metadata import Metadata, Snapshot
 from qserv.catalog.model import Catalog, Placement, WorkerFacts
@@ -25,9 +26,10 @@ from qserv.czar.dispatch import Ask, Dispatch, lane_of
 from qserv.czar.holding import SpillSpace
 from qserv.czar.merge import Merger, Session
 from qserv.czar.queries import Queries, Query
+from qserv.sql.beforehand import Given, bound
 from qserv.sql.plan import Leaf, Plan
 
-Items = Iterator[pa.RecordBatch | pa.Schema]
+Items = Generator[pa.RecordBatch | pa.Schema]
 
 
 class Workers:
@@ -162,21 +164,47 @@ class _Run:
 
     def items(self) -> Items:
         """The answer's schema, then its rows."""
-        if self._plan.merge is None:
-            yield from _cut(self._leaf(self._plan.leaves[0]), self._plan.leaves[0].limit)
+        yield from self._rows(self._bound(self._plan))
+
+    def _bound(self, plan: Plan) -> Plan:
+        """The plan with the answers of its preliminaries, which are asked for."""
+        answers: list[Given] = []
+        for each in plan.before:
+            rows = self._at_most(each.most, bound(each.plan, answers))
+            if rows is None and each.single:
+                raise SubqueryRows("Subquery returns more than 1 row")
+            if rows is None and plan.otherwise is not None:
+                return self._bound(plan.otherwise)
+            answers.append(Given.of(each, rows or []))
+        return bound(plan, answers)
+
+    def _at_most(self, most: int, plan: Plan) -> list[tuple[object, ...]] | None:
+        """The rows of a plan; None where it has more than ``most``."""
+        rows: list[tuple[object, ...]] = []
+        with closing(self._rows(plan)) as items:
+            for item in items:
+                if isinstance(item, pa.RecordBatch):
+                    rows += zip(*item.slice(0, most + 1).to_pydict().values(), strict=True)
+                if len(rows) > most:
+                    return None
+        return rows
+
+    def _rows(self, plan: Plan) -> Items:
+        if plan.merge is None:
+            yield from _cut(self._leaf(plan.leaves[0], prompt=True), plan.leaves[0].limit)
             return
         session = self._session()
         try:
-            for leaf in self._plan.leaves:
-                session.load(leaf.name, self._leaf(leaf))
-            yield from session.run(self._plan.merge)
+            for leaf in plan.leaves:
+                session.load(leaf.name, self._leaf(leaf, prompt=False))
+            yield from session.run(plan.merge)
         finally:
             session.close()
 
     def _session(self) -> Session:
         return self._executor.merger.session(self._query.permit)
 
-    def _leaf(self, leaf: Leaf) -> Items:
+    def _leaf(self, leaf: Leaf, *, prompt: bool) -> Items:
         self._query.permit.check()
         mine = [source.table.id < 0 for source in leaf.sources]
         if any(mine) and not all(mine):
@@ -190,7 +218,7 @@ class _Run:
             yield from self._here(leaf)
             return
         lane = lane_of(leaf, self._placement, chunks)
-        ask = Ask(self._query.id, leaf, self._placement, chunks, lane, prompt=self._plan.merge is None)
+        ask = Ask(self._query.id, leaf, self._placement, chunks, lane, prompt=prompt)
         own = self._executor
         dispatch = Dispatch(ask, own.workers, self._query.permit, own.space, own.damage, self._query.progress)
         yield from dispatch.batches()

@@ -229,8 +229,9 @@ class Block:
 
     def _write_plain(self) -> Written:
         if self.having is not None:
-            value = self._row_translator("having clause").value(self.having)
-            self.source.where.append(Condition(None, boolean(value), frozenset(self.source.relations)))
+            sql = boolean(self._row_translator("having clause").value(self.having))
+            nested = bool(self.planner.marks.of(sql))
+            self.source.where.append(Condition(None, sql, frozenset(self.source.relations), nested=nested))
         values = [shown_value(self._row_item(item)) for item in self.items]
         keys: list[OrderKey] = []
         extra: list[str] = []

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from qserv.catalog.model import FileKind
+from qserv.sql.beforehand import shown, told
 from qserv.sql.plan import KeyLookup, Leaf, Plan, Restriction, Source
 
 
 def explain(plan: Plan) -> list[tuple[str, str]]:
-    """Rows of (what, text): for each leaf its tables, chunks and SQL, then the SQL of the merge."""
+    """Rows of (what, text): the preliminaries, for each leaf its tables, chunks and SQL, then the SQL of the merge."""
     rows: list[tuple[str, str]] = []
+    for number, each in enumerate(plan.before):
+        rows.append((f"answer{number}", told(each)))
+        rows += [(f"answer{number} {what}", text) for what, text in explain(each.plan)]
     for leaf in plan.leaves:
         rows.append((f"{leaf.name} tables", ", ".join(_source(index, each) for index, each in enumerate(leaf.sources))))
         rows.append((f"{leaf.name} chunks", _where(leaf)))
         rows += [(f"{leaf.name} {what}", text) for what, text in pairs(leaf)]
-        rows.append((f"{leaf.name} worker SQL", leaf.sql))
+        rows.append((f"{leaf.name} worker SQL", shown(leaf.sql)))
         if leaf.limit is not None:
             rows.append((f"{leaf.name} limit", f"{leaf.limit} rows suffice"))
-    rows.append(("merge SQL", plan.merge or "none: the workers' rows are the answer"))
+    rows.append(("merge SQL", shown(plan.merge or "none: the workers' rows are the answer")))
     return rows
 
 
@@ -26,8 +30,8 @@ def pairs(leaf: Leaf) -> list[tuple[str, str]]:
     for number, step in enumerate(leaf.steps):
         kept = "; rows without a neighbour too" if step.optional else ""
         rows.append((f"pairs{number}", f"neighbours within {step.radius:g} degrees{kept}"))
-        rows.append((f"pairs{number} of", step.first))
-        rows.append((f"pairs{number} with", step.second or "one another"))
+        rows.append((f"pairs{number} of", shown(step.first)))
+        rows.append((f"pairs{number} with", shown(step.second or "one another")))
     return rows
 
 
@@ -53,6 +57,8 @@ def _chunks(restriction: Restriction) -> list[str]:
 
 def _lookup(lookup: KeyLookup) -> str:
     key = f"{lookup.director.database}.{lookup.director.name}.{lookup.director.key}"
+    if lookup.answer is not None:
+        return f"where the director index finds {key} in {{answer{lookup.answer[0]}}}"
     if lookup.keys is not None:
         shown = ", ".join(str(each) for each in lookup.keys[:20])
         return f"where the director index finds {key} in ({shown}{', …' if len(lookup.keys) > 20 else ''})"

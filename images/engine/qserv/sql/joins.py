@@ -9,7 +9,7 @@ from sqlglot import exp
 from qserv.catalog.errors import UnknownColumn, Unsupported
 from qserv.sql.comparisons import compared
 from qserv.sql.neighbour import angular_separation
-from qserv.sql.rows import Rows
+from qserv.sql.nested import Nested
 from qserv.sql.scope import Relation, Scope
 from qserv.sql.source import Condition, From, Source
 from qserv.sql.translate import Translator
@@ -67,8 +67,11 @@ class FromReader:
         with self.planner.recording() as used:
             value = translator.value(node)
         outer, self.scope.correlated = self.scope.correlated, before or self.scope.correlated
-        nested = node.find(exp.Query) is not None
-        condition = Condition(node, boolean(value), frozenset(used), nested=nested, outer=outer)
+        sql = boolean(value)
+        nested = bool(self.planner.marks.of(sql))
+        # of a query that is answered beforehand nothing is read any more
+        uses = frozenset(used if nested else used & set(self.scope.visible))
+        condition = Condition(node, sql, uses, nested=nested, outer=outer)
         if isinstance(node, exp.EQ) and isinstance(node.this, exp.Column) and isinstance(node.expression, exp.Column):
             sides = (translator.value(node.this), translator.value(node.expression))
             if sides[0].origin and sides[1].origin:
@@ -164,7 +167,7 @@ class FromReader:
         if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
             alias = node.args.get("alias")
             names = tuple(each.name for each in alias.args.get("columns") or []) if alias is not None else ()
-            return self._derived(self.planner.query(node.this, None), node.alias, join, names)
+            return self._derived(self.planner.nested(node.this, None), node.alias, join, names)
         if isinstance(node, exp.Table) and not isinstance(node.this, exp.Func):
             return self._table(node, join)
         raise Unsupported(f"{node.sql(dialect='mysql')[:80]!r} cannot stand in FROM: name a table or a derived table")
@@ -187,11 +190,12 @@ class FromReader:
             raise Unsupported(f"{node.sql(dialect='mysql')!r}: write database.table")
         shared = self.planner.common_table(node)
         if shared is not None:
-            rows = shared.rows
-            if rows is None:
+            if shared.rows is not None:
+                query = Nested(shared.rows, frozenset(), frozenset())
+            else:
                 with self.planner.common_tables_until(shared.outside):
-                    rows = self.planner.query(shared.query, None)
-            return self._derived(rows, node.alias or node.name, join, shared.columns)
+                    query = self.planner.nested(shared.query, None)
+            return self._derived(query, node.alias or node.name, join, shared.columns)
         table = self.planner.table(node)
         relation = Relation.of_table(table, node.alias or table.name, self.planner.fresh(), self.planner.record)
         relation.optional = join in ("LEFT", "WITH")
@@ -199,9 +203,10 @@ class FromReader:
         self.found.sources.append(Source(relation, join))
         return None
 
-    def _derived(self, rows: Rows, alias: str, join: str, names: tuple[str, ...]) -> None:
+    def _derived(self, query: Nested, alias: str, join: str, names: tuple[str, ...]) -> None:
         if not alias:
             raise Unsupported("Every derived table must have its own alias")
+        rows = query.rows
         if names and len(names) != len(rows.columns):
             raise Unsupported(f"derived table {alias!r}: {len(rows.columns)} columns have {len(names)} names")
         relation = Relation(alias, self.planner.fresh(), {}, recorder=self.planner.record)
@@ -214,4 +219,4 @@ class FromReader:
         relation.local = rows.local
         relation.optional = join in ("LEFT", "WITH")
         self.scope.add(relation)
-        self.found.sources.append(Source(relation, join, sql=rows.sql))
+        self.found.sources.append(Source(relation, join, sql=rows.sql, query=query))

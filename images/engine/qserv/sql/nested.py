@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from qserv.sql.block import Written
 from qserv.sql.locality import Layout
 from qserv.sql.rows import Rows
 from qserv.sql.scope import Relation
 from qserv.sql.source import Condition, From, Source
 
+if TYPE_CHECKING:
+    from qserv.sql.block import Written
+
 _MARK = re.compile("\0([0-9]+)\0")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Nested:
     """A query of an expression. ``tied``: relations whose key the expression compares with the query's own.
 
@@ -29,6 +32,12 @@ class Nested:
     rows: Rows
     tied: frozenset[Relation]
     leaves: frozenset[str]
+
+    @property
+    def apart(self) -> bool:
+        """Whether it reads chunks, and has one answer whoever asks: it can be answered before all else."""
+        local = self.rows.local
+        return bool(self.leaves) and not self.rows.correlated and (local is None or local.family is not None)
 
     def lies(self, found: Layout) -> bool:
         """Whether it can be answered in the chunk of each row that asks for it."""
@@ -49,6 +58,10 @@ class Marks:
         """The query's rows, with its mark as their SQL."""
         self._queries.append(nested)
         return replace(nested.rows, sql=f"\0{len(self._queries) - 1}\0")
+
+    def answered(self, nested: Nested, rows: Rows) -> None:
+        """Let a mark stand for rows that are known by then."""
+        self._queries[self._queries.index(nested)] = Nested(rows, frozenset(), frozenset())
 
     def of(self, *texts: str) -> list[Nested]:
         return [self._queries[int(number)] for text in texts for number in _MARK.findall(text)]

@@ -17,7 +17,7 @@ from qserv.sql.neighbour import nears
 from qserv.sql.nested import Nested
 from qserv.sql.plan import Leaf, Restriction
 from qserv.sql.restrict import Restrictor
-from qserv.sql.rows import Local, Rows
+from qserv.sql.rows import Local, Rows, everywhere
 from qserv.sql.scope import Relation
 from qserv.sql.source import Condition, From
 from qserv.sql.tail import Limit
@@ -40,15 +40,16 @@ class Placing:
         self.found = block.source
 
     def rows(self) -> Rows:
-        found = self._layout()
+        found = self._layout() or self._answered()
         complete = found is not None and self._complete(found)
         if complete:
             self.block.complete()
         self.written = self.block.write()
         restrictor = Restrictor(self.planner, self.block)
         self.areas = {relation: restrictor.cuts(relation) for relation in self.found.relations}
+        answered = found is not None and self._nested_answered(found)
         self.restriction = restrictor.restriction(found) if found is not None else Restriction()
-        if found is None or not self._nested_lies(found):
+        if found is None or not answered:
             return self._fetched(restrictor)
         local = self._local(found) if complete and self.part else None
         if self.block.scope.correlated or (self.block.windowed and not (complete or self.block.grouped)):
@@ -73,14 +74,16 @@ class Placing:
             return None
         return key[0] if self.planner.unique(key[0]) else None
 
-    def _nested_lies(self, found: Layout) -> bool:
-        """Whether every subquery can be answered where it stands: on workers, but for what the czar ends."""
+    def _nested_answered(self, found: Layout) -> bool:
+        """Whether every subquery can be answered where it stands, on workers, but for what the czar ends; or before."""
         marks, written = self.planner.marks, self.written
         inside = [*marks.of_rows(self.found), *marks.of(written.select, written.closing)]
         ending = marks.of(*written.middle) if written.middle is not None else []
         if self.block.completed:
             inside, ending = inside + ending, []
-        return all(each.lies(found) for each in inside) and not any(each.rows.correlated for each in ending)
+        if any(each.rows.correlated for each in ending):
+            return False
+        return self.planner.answer_lists([each for each in inside if not each.lies(found)])
 
     def _local(self, found: Layout) -> Local | None:
         """How workers answer the block as a part of another's statement; None where they cannot."""
@@ -127,6 +130,25 @@ class Placing:
                 f"{overlap_of(widest):g} degrees: search within that"
             )
         return found
+
+    def _answered(self) -> Layout | None:
+        """How the tables lie where derived tables are answered before, as then these lie everywhere: those alone that
+        workers cannot answer beside the others, or all."""
+        derived = [each for each in self.found.sources if each.query is not None and self.planner.apart(each.query)]
+        if not self.planner.lists or not derived:
+            return None
+        for answered in ([each for each in derived if each.relation.local is None], derived):
+            before = [source.relation.local for source in answered]
+            for source in answered:
+                source.relation.local = everywhere("", -1)
+            found = self._layout()
+            if found is not None and found.family is not None:
+                for source in answered:
+                    self.planner.answer_derived(source)
+                return found
+            for source, local in zip(answered, before, strict=True):
+                source.relation.local = local
+        return None
 
     def _rows(self, sql: str, leaf: str | None = None) -> Rows:
         written, correlated = self.written, self.block.scope.correlated

@@ -3,7 +3,7 @@
 A plan has *leaves*, each a statement for workers over some chunks, and a *merge*, a statement that the czar's own
 DuckDB runs over the leaves' rows. Where ``merge`` is None the rows of the only leaf are the answer, in any order, and
 stream to the client as they come, cut to the leaf's ``limit`` where it has one. A plan without leaves (``SELECT 1+1``)
-is a merge alone.
+is a merge alone. A plan may have *preliminaries*, whose answers its statements hold as constants.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from qserv.catalog.messages import PairStep
 from qserv.catalog.model import Family, FileKind, Table
+from qserv.sql.values import Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,15 @@ class Source:
 class KeyLookup:
     """Rows whose director key is one of ``keys``, or between ``low`` and ``high`` (inclusive; None: open).
 
-    ``director`` is the table whose index knows where they are.
+    ``director`` is the table whose index knows where they are. ``answer``: a preliminary's number and column, whose
+    values will be the keys.
     """
 
     director: Table
     keys: tuple[int, ...] | None = None
     low: int | None = None
     high: int | None = None
+    answer: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class Plan:
     """How a query is answered. ``columns`` are the names that the client sees, in order.
 
     ``ordered``: the merge's rows come in the order that the query asks for. ``bits`` are the lengths of the columns
-    that are BITs, 0 of others; empty where none is.
+    that are BITs, 0 of others; empty where none is. ``before`` are answered first, in their order. ``otherwise`` is the
+    plan where one of these has more rows than it may.
     """
 
     leaves: tuple[Leaf, ...]
@@ -78,3 +82,19 @@ class Plan:
     ordered: bool = False
     warnings: tuple[str, ...] = ()
     bits: tuple[int, ...] = ()
+    before: tuple[Preliminary, ...] = ()
+    otherwise: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preliminary:
+    """A query in a statement that is answered before it (see :mod:`qserv.sql.beforehand`).
+
+    Statements of ``plan`` may hold the answers of the preliminaries before this one. ``types`` are those of its
+    columns. ``single``: it is one value, NULL where there is no row. ``most`` is how many rows it may have.
+    """
+
+    plan: Plan
+    types: tuple[Type, ...]
+    most: int
+    single: bool

@@ -33,16 +33,18 @@ from qserv.sql import (
     weeks,
     windows,
 )
+from qserv.sql.beforehand import MOST_ROWS, mark
 from qserv.sql.block import Block
 from qserv.sql.locality import CHUNK, Key, key_of
 from qserv.sql.names import Names, spaced
 from qserv.sql.nested import Marks, Nested
 from qserv.sql.placing import Placing
-from qserv.sql.plan import Leaf, Plan
-from qserv.sql.rows import CommonTable, Rows, converted, refers_to_itself
+from qserv.sql.plan import Leaf, Plan, Preliminary
+from qserv.sql.rows import CommonTable, Rows, converted, everywhere, refers_to_itself
 from qserv.sql.scope import Relation, Scope
+from qserv.sql.source import Source
 from qserv.sql.union import ended, union
-from qserv.sql.values import Value
+from qserv.sql.values import INT, Value
 
 TRANSLATIONS = (arithmetic, codes, comparisons, conditions, numeric, strings, dates, intervals, weeks, sky, windows)
 """The modules that register translations of nodes and functions."""
@@ -72,12 +74,10 @@ def plan(
         raise Unsupported(
             f"{statement.key.upper()} is not supported: tables are written by transactions, and read by SELECT"
         )
-    planner = Planner(catalog, database, names)
-    rows = planner.query(statement, None)
-    columns = tuple(shown for shown, _ in rows.columns)
-    bits = tuple(type_.bits for _, type_ in rows.columns)
-    merge = None if rows.leaf else rows.sql
-    return Plan(tuple(planner.leaves), merge, columns, rows.ordered, bits=bits if any(bits) else ())
+    found = Planner(catalog, database, names).whole(statement)
+    if all(each.single for each in found.before):
+        return found
+    return replace(found, otherwise=Planner(catalog, database, names, lists=False).whole(statement))
 
 
 def parse(text: str) -> exp.Expr:
@@ -106,18 +106,32 @@ def parse(text: str) -> exp.Expr:
 
 
 class Planner:
-    """The state of planning one statement: its leaves, and the names of WITH that are in sight."""
+    """The state of planning one statement: its leaves, and the names of WITH that are in sight.
 
-    def __init__(self, catalog: Catalog, database: str | None, names: Names) -> None:
+    ``lists``: of queries in it that are answered beforehand those of several rows are some.
+    """
+
+    def __init__(self, catalog: Catalog, database: str | None, names: Names, *, lists: bool = True) -> None:
         self.catalog = catalog
         self.database = database
         self.names = names
+        self.lists = lists
         self.leaves: list[Leaf] = []
+        self.before: list[Preliminary] = []
         self.marks = Marks()
         self._common: list[CommonTable] = []
         self._numbers = count()
         self._depth = 0
+        self._stepping = False  # what is planned reads the rows of a recursion so far
+        self._scalars: list[tuple[exp.Expr, Rows]] = []
         self._used: list[set[Relation]] = []
+
+    def whole(self, statement: exp.Query) -> Plan:
+        """The plan of the statement."""
+        rows = self.query(statement, None)
+        bits = tuple(type_.bits for _, type_ in rows.columns)
+        plan = _plan_of(rows, self.leaves)
+        return replace(plan, bits=bits if any(bits) else (), before=tuple(self.before))
 
     def fresh(self) -> str:
         """A name that no other relation has."""
@@ -226,7 +240,9 @@ class Planner:
         start = self.query(query.this, None)
         name = self.fresh()
         self._common.append(replace(table, rows=Rows(f"SELECT * FROM {name}", start.columns)))
+        before, self._stepping = self._stepping, True
         step = self.query(query.expression, None)
+        self._stepping = before
         self._common.pop()
         if len(start.columns) != len(step.columns):
             raise WrongColumnCount("The used SELECT statements have a different number of columns")
@@ -241,6 +257,74 @@ class Planner:
 
         ``equal`` are the values that the expression compares with its columns, and takes only rows equal to them.
         """
+        return self.marks.add(self.nested(node, scope, equal))
+
+    def scalar(self, node: exp.Expr, scope: Scope) -> Rows:
+        """A query inside of an expression that asks for its only value."""
+        known = next((rows for each, rows in self._scalars if each is node), None)
+        if known is not None:
+            return known
+        nested = self.nested(node, scope)
+        if not self.apart(nested) or len(nested.rows.columns) != 1:
+            return self.marks.add(nested)
+        rows = self._answered(nested.rows, self._take(nested), single=True)
+        self._scalars.append((node, rows))
+        return rows
+
+    def answer_of(self, node: exp.Expr) -> int | None:
+        """The preliminary that answers a query inside of an expression."""
+        known = next((rows for each, rows in self._scalars if each is node), None)
+        return known.local.answer if known is not None and known.local is not None else None
+
+    def exists(self, node: exp.Expr, scope: Scope) -> str:
+        """SQL that is true where a query inside of an expression has rows."""
+        nested = self.nested(node, scope)
+        if not self.apart(nested):
+            return f"EXISTS ({self.marks.add(nested).sql})"
+        rows, leaves = nested.rows, self._take(nested)
+        if rows.leaf is not None:
+            (leaf,) = leaves
+            leaves = [replace(leaf, sql=f"SELECT 1 AS c0 FROM ({leaf.sql}) AS d LIMIT 1", limit=1)]
+        one = Rows(f"SELECT 1 AS c0 FROM ({rows.sql}) AS d LIMIT 1", (("1", INT),), leaf=rows.leaf)
+        return f"({self._answered(one, leaves, single=True).sql} IS NOT NULL)"
+
+    def answer_lists(self, nested: Sequence[Nested]) -> bool:
+        """Have queries of expressions answered before the statement, where all can be, without double rows."""
+        if nested and not (self.lists and all(self.apart(each) for each in nested)):
+            return False
+        for each in dict.fromkeys(nested):
+            rows, leaves = each.rows, self._take(each)
+            if rows.leaf is not None:
+                leaves = [replace(leaf, sql=f"SELECT DISTINCT * FROM ({leaf.sql}) AS d") for leaf in leaves]
+            different = replace(rows, sql=f"SELECT DISTINCT * FROM ({rows.sql}) AS d", leaf=None)
+            self.marks.answered(each, self._answered(different, leaves))
+        return True
+
+    def answer_derived(self, source: Source) -> None:
+        """Have a derived table's query answered before the statement in whose FROM it stands."""
+        if source.query is None:
+            raise LookupError(f"{source.relation.alias} is no derived table")
+        rows = self._answered(source.query.rows, self._take(source.query))
+        source.sql, source.relation.local = rows.sql, rows.local
+
+    def apart(self, nested: Nested) -> bool:
+        """Whether a query can be answered before the statement."""
+        return nested.apart and not self._stepping
+
+    def _take(self, nested: Nested) -> list[Leaf]:
+        """The leaves of a query, which are no longer the statement's."""
+        taken = [leaf for leaf in self.leaves if leaf.name in nested.leaves]
+        self.leaves = [leaf for leaf in self.leaves if leaf.name not in nested.leaves]
+        return taken
+
+    def _answered(self, rows: Rows, leaves: Sequence[Leaf], *, single: bool = False) -> Rows:
+        types = tuple(type_ for _, type_ in rows.columns)
+        self.before.append(Preliminary(_plan_of(rows, leaves), types, 1 if single else MOST_ROWS, single))
+        number = len(self.before) - 1
+        return Rows(mark(number), rows.columns, local=everywhere(mark(number), number))
+
+    def nested(self, node: exp.Expr, scope: Scope | None, equal: Sequence[Value] = ()) -> Nested:
+        """A query in another one, with the leaves that it has added."""
         start = len(self.leaves)
         rows = self.query(node, scope)
         keys = rows.local.keys if rows.local is not None else {}
@@ -251,4 +335,9 @@ class Planner:
             if key[1] and key[0] == keys.get(f"c{index}")
         ]
         leaves = frozenset(leaf.name for leaf in self.leaves[start:])
-        return self.marks.add(Nested(rows, frozenset(tied), leaves))
+        return Nested(rows, frozenset(tied), leaves)
+
+
+def _plan_of(rows: Rows, leaves: Sequence[Leaf]) -> Plan:
+    columns = tuple(name for name, _ in rows.columns)
+    return Plan(tuple(leaves), None if rows.leaf else rows.sql, columns, rows.ordered)

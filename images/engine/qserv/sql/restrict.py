@@ -193,6 +193,34 @@ class Restrictor:
                 bounds = self._bounds(condition.node, relation, column)
                 if bounds is not None and director is not None:
                     yield KeyLookup(director, bounds.values, bounds.low, bounds.high)
+            for condition in self.block.source.where if director is not None else ():
+                answer = self._answer(condition, relation, column)
+                if answer is not None and director is not None:
+                    yield KeyLookup(director, answer=answer)
+
+    def _answer(self, condition: Condition, relation: Relation, column: str) -> tuple[int, int] | None:
+        """The preliminary's number and column that a key is equal to: of a derived table, a value or a list."""
+        key = (relation, column.casefold())
+        for (one, name), (other, wanted) in (condition.equal, condition.equal[::-1]) if condition.equal else ():
+            if (one, name.casefold()) == key and other.local is not None and other.local.answer is not None:
+                return other.local.answer, int(wanted.removeprefix("c"))
+        if condition.outer or condition.uses & set(self.block.source.relations) - {relation}:
+            return None
+        for side, number in self._answered(condition):
+            origin = self._origin(side)
+            if number is not None and origin is not None and (origin[0], origin[1].casefold()) == key:
+                return number, 0
+        return None
+
+    def _answered(self, condition: Condition) -> Iterator[tuple[exp.Expr, int | None]]:
+        """What a condition says to be equal to the value, or to one of the rows, of a preliminary; and which."""
+        node, planner = condition.node, self.translator.planner
+        if isinstance(node, exp.EQ):
+            yield node.this, planner.answer_of(node.expression)
+            yield node.expression, planner.answer_of(node.this)
+        elif isinstance(node, exp.In):
+            for nested in planner.marks.of(condition.sql):
+                yield node.this, nested.rows.local.answer if nested.rows.local is not None else None
 
     def _bounds(self, node: exp.Expr | None, relation: Relation, column: str) -> Bounds | None:
         """What a condition says of an integer column."""

@@ -26,7 +26,7 @@ class Local:
     ``family`` is None where it reads replicated tables alone: then its answer is whole everywhere. ``keys`` are the
     columns (``c0`` …) that hold a director's key, of which each row lies in the chunk. ``beside`` are relations of a
     surrounding block: where it is not empty, the answer for a row of one of these is whole in the chunk of that row.
-    ``required`` are the tables without whose rows there are none.
+    ``required`` are the tables without whose rows there are none. ``answer``: the number of the preliminary that it is.
     """
 
     family: Family | None
@@ -35,6 +35,7 @@ class Local:
     beside: frozenset[Relation]
     required: tuple[Relation, ...]
     restriction: Restriction
+    answer: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Rows:
     leaf: str | None = None
     local: Local | None = None
     correlated: bool = False
+
+
+def everywhere(sql: str, answer: int) -> Local:
+    """Rows of a preliminary, which are written in the statement itself, and so lie everywhere."""
+    return Local(None, lambda _files: sql, {}, frozenset(), (), Restriction(), answer)
 
 
 @dataclass(frozen=True)

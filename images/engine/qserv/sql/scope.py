@@ -95,6 +95,13 @@ class Scope:
     correlated: bool = False
     _seen: Callable[[Value], Value] | None = None
 
+    @property
+    def visible(self) -> Iterator[Relation]:
+        """The relations of this block, then those of the blocks around it."""
+        yield from self.relations
+        if self.parent is not None:
+            yield from self.parent.visible
+
     @contextmanager
     def seen_inside(self, seen: Callable[[Value], Value] | None) -> Iterator[None]:
         """Meanwhile subqueries see what ``seen`` makes of the columns; None: the columns themselves."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from qserv.sql.scope import Relation
+
+if TYPE_CHECKING:
+    from qserv.sql.nested import Nested
 
 Origin = tuple[Relation, str]
 
@@ -16,8 +20,9 @@ class Condition:
     """One term of a top-level AND.
 
     ``uses`` are the relations that it reads; ``equal`` the two columns where it says that they are equal.
-    ``nested``: it holds a subquery, so that only the merge can decide it. ``outer``: it reads columns of a surrounding
-    block. ``position_arguments`` are the four columns that ``angSep`` compares, where it is said to be small.
+    ``nested``: it holds a subquery that is not answered beforehand, so that only the merge can decide it. ``outer``: it
+    reads columns of a surrounding block. ``position_arguments`` are the four columns that ``angSep`` compares, where it
+    is said to be small.
     """
 
     node: exp.Expr | None
@@ -39,13 +44,14 @@ class Source:
     """A relation in FROM, how it is joined to those before it, and the conditions of its ON.
 
     ``WITH``: by an inner join in parentheses with the LEFT one before it, whose ON then holds the conditions of all.
-    ``sql`` is what a derived table reads (a statement over leaves); None for tables.
+    ``sql`` is what a derived table reads (a statement over leaves), ``query`` its query; None for tables.
     """
 
     relation: Relation
     join: str = "INNER"  # INNER | LEFT | RIGHT | WITH
     on: list[Condition] = field(default_factory=list)
     sql: str | None = None
+    query: Nested | None = None
 
 
 @dataclass

@@ -144,7 +144,7 @@ def _paren(translator: Translator, node: exp.Paren) -> Value:
 
 @handles(exp.Subquery, exp.Select, exp.SetOperation)
 def _scalar_subquery(translator: Translator, node: exp.Expr) -> Value:
-    rows = translator.planner.subquery(node, translator.scope)
+    rows = translator.planner.scalar(node, translator.scope)
     if len(rows.columns) != 1:
         raise WrongArguments("Operand should contain 1 column(s)")
     return Value(f"({rows.sql})", rows.columns[0][1])
@@ -152,8 +152,7 @@ def _scalar_subquery(translator: Translator, node: exp.Expr) -> Value:
 
 @handles(exp.Exists)
 def _exists(translator: Translator, node: exp.Exists) -> Value:
-    rows = translator.planner.subquery(node.this, translator.scope)
-    return Value(f"EXISTS ({rows.sql})", BOOL)
+    return Value(translator.planner.exists(node.this, translator.scope), BOOL)
 
 
 @handles(exp.Parameter, exp.SessionParameter)

@@ -35,6 +35,30 @@ def test_a_key_asks_one_chunk(cluster: Cluster) -> None:
     assert "index of sky.Object.objectId: 1 key" in told["restricted by"]
 
 
+def test_a_value_over_the_whole_sky_is_asked_first(cluster: Cluster) -> None:
+    """It is told workers as a constant: none sends its rows for it."""
+    sql = "SELECT objectId FROM Object WHERE objectId > (SELECT AVG(objectId) + 1998 FROM Object)"
+    assert sorted(cluster.ask(sql)) == [(3998,), (3999,)]
+    told = {(step, what): value for step, what, value in cluster.ask(f"EXPLAIN {sql}")}
+    assert told["answer0", "answered before"] == "one value"
+    assert told["answer0 leaf0", "worker sql"].startswith("SELECT sum(")
+    assert "{answer0}" in told["leaf0", "worker sql"]
+
+
+def test_a_key_that_a_subquery_gives_asks_one_chunk(cluster: Cluster) -> None:
+    sql = "SELECT label FROM Object WHERE objectId = (SELECT MAX(objectId) - 3982 FROM Object)"
+    assert cluster.ask(sql) == [("star 17",)]
+    told = {(step, what): value for step, what, value in cluster.ask(f"EXPLAIN {sql}")}
+    assert told["leaf0", "restricted by"] == "index of sky.Object.objectId: the keys of {answer0}"
+    assert told["leaf0", "chunks"].startswith("at most ")
+
+
+def test_a_subquery_of_several_rows_is_no_value(cluster: Cluster) -> None:
+    with pytest.raises(pymysql.err.MySQLError) as raised:
+        cluster.ask("SELECT COUNT(*) FROM Object WHERE objectId = (SELECT objectId FROM Object WHERE objectId < 9)")
+    assert raised.value.args == (1242, "Subquery returns more than 1 row")
+
+
 def test_keys_and_ranges(cluster: Cluster) -> None:
     assert cluster.ask("SELECT COUNT(*) FROM Object WHERE objectId IN (3, 99, 3, 123456)") == [(2,)]
     assert cluster.ask("SELECT COUNT(*) FROM Object WHERE objectId BETWEEN 100 AND 199") == [(100,)]

@@ -26,6 +26,7 @@ from qserv.catalog.spec import TableSpec
 from qserv.catalog.types import SqlType
 from qserv.sky.chunker import Partitioning
 from qserv.sky.overlap import overlap_rows
+from qserv.sql.beforehand import Given, bound
 from qserv.sql.plan import KeyLookup, Leaf, Plan, Source
 from qserv.sql.planner import plan
 from qserv.worker.pairs import Pairs, Room
@@ -86,6 +87,20 @@ class World:
         return self.run(plan(sql, self.catalog, database))
 
     def run(self, found: Plan) -> Outcome:
+        answers: list[Given] = []
+        asked: list[int] = []
+        for each in found.before:
+            rows, chunks = self._rows(bound(each.plan, answers))
+            answer = list(zip(*rows.to_pydict().values(), strict=True))
+            asked += chunks
+            if len(answer) > each.most:
+                assert found.otherwise is not None, "Subquery returns more than 1 row"
+                return self.run(found.otherwise)
+            answers.append(Given.of(each, answer))
+        rows, chunks = self._rows(bound(found, answers))
+        return Outcome(found.columns, _rows(rows), found, (*asked, *chunks))
+
+    def _rows(self, found: Plan) -> tuple[pa.Table, list[int]]:
         tables: dict[str, pa.Table] = {}
         asked = []
         for leaf in found.leaves:
@@ -94,8 +109,7 @@ class World:
             tables[leaf.name] = self._leaf(leaf, chunks)
         if found.merge is None:
             (leaf,) = found.leaves
-            rows = tables[leaf.name]
-            return Outcome(found.columns, _rows(rows.slice(0, leaf.limit)), found, tuple(asked))
+            return tables[leaf.name].slice(0, leaf.limit), asked
         for name, table in tables.items():
             self.connection.register(name, table)
         try:
@@ -103,7 +117,7 @@ class World:
         finally:
             for name in tables:
                 self.connection.unregister(name)
-        return Outcome(found.columns, _rows(rows), found, tuple(asked))
+        return rows, asked
 
     def chunks(self, leaf: Leaf) -> tuple[int, ...]:
         """The chunks that a leaf would be sent to."""

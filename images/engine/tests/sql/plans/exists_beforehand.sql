@@ -1,0 +1,12 @@
+SELECT COUNT(*) FROM Object WHERE EXISTS (SELECT 1 FROM Source WHERE psfFlux > 5000)
+-- answer0: one value
+-- answer0 leaf0 tables: $s0: synth.Source
+-- answer0 leaf0 chunks: all
+-- answer0 leaf0 worker SQL: SELECT 1 AS c0 FROM (SELECT CAST(1 AS BIGINT) AS c0 FROM read_parquet($s0) AS t1 WHERE (t1."psfFlux" > 5000.0e0)) AS d LIMIT 1
+-- answer0 leaf0 limit: 1 rows suffice
+-- answer0 merge SQL: none: the workers' rows are the answer
+-- leaf0 tables: $s0: synth.Object
+-- leaf0 chunks: all
+-- leaf0 worker SQL: SELECT count(*) AS p0 FROM read_parquet($s0) AS t0 WHERE ({answer0} IS NOT NULL)
+-- merge SQL: SELECT c0 FROM (SELECT CAST(coalesce(sum(p0), 0) AS BIGINT) AS c0 FROM leaf0 AS r) AS e
+-- columns: COUNT(*)

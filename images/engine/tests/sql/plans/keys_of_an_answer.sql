@@ -1,0 +1,11 @@
+SELECT o.objectId, o.rMag FROM Object o JOIN (SELECT objectId FROM Source ORDER BY psfFlux DESC LIMIT 3) s USING (objectId)
+-- answer0: at most 10000 rows; where there are more, the tables are fetched instead
+-- answer0 leaf0 tables: $s0: synth.Source
+-- answer0 leaf0 chunks: all
+-- answer0 leaf0 worker SQL: SELECT t1."objectId" AS c0, t1."psfFlux" AS o0 FROM read_parquet($s0) AS t1 ORDER BY o0 DESC NULLS LAST LIMIT 3
+-- answer0 merge SQL: SELECT c0 FROM leaf0 AS e ORDER BY o0 DESC NULLS LAST LIMIT 3
+-- leaf0 tables: $s0: synth.Object
+-- leaf0 chunks: where the director index finds synth.Object.objectId in {answer0}
+-- leaf0 worker SQL: SELECT t0."objectId" AS c0, t0."rMag" AS c1 FROM read_parquet($s0) AS t0 CROSS JOIN ({answer0}) AS t2 WHERE (t0."objectId" = t2."c0")
+-- merge SQL: none: the workers' rows are the answer
+-- columns: objectId, rMag

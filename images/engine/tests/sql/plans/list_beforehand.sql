@@ -1,0 +1,11 @@
+SELECT COUNT(*) FROM Object WHERE detections IN (SELECT filterId FROM Source WHERE psfFlux > 100)
+-- answer0: at most 10000 rows; where there are more, the tables are fetched instead
+-- answer0 leaf0 tables: $s0: synth.Source
+-- answer0 leaf0 chunks: all
+-- answer0 leaf0 worker SQL: SELECT DISTINCT * FROM (SELECT t1."filterId" AS c0 FROM read_parquet($s0) AS t1 WHERE (t1."psfFlux" > 100.0e0)) AS d
+-- answer0 merge SQL: SELECT DISTINCT * FROM (SELECT * FROM leaf0) AS d
+-- leaf0 tables: $s0: synth.Object
+-- leaf0 chunks: all
+-- leaf0 worker SQL: SELECT count(*) AS p0 FROM read_parquet($s0) AS t0 WHERE (t0."detections" IN (SELECT q.c0 FROM ({answer0}) AS q))
+-- merge SQL: SELECT c0 FROM (SELECT CAST(coalesce(sum(p0), 0) AS BIGINT) AS c0 FROM leaf0 AS r) AS e
+-- columns: COUNT(*)
