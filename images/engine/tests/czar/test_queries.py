@@ -41,7 +41,7 @@ def test_a_value_over_the_whole_sky_is_asked_first(cluster: Cluster) -> None:
     assert sorted(cluster.ask(sql)) == [(3998,), (3999,)]
     told = {(step, what): value for step, what, value in cluster.ask(f"EXPLAIN {sql}")}
     assert told["answer0", "answered before"] == "one value"
-    assert told["answer0 leaf0", "worker sql"].startswith("SELECT sum(")
+    assert "sum(" in told["answer0 leaf0", "worker sql"]
     assert "{answer0}" in told["leaf0", "worker sql"]
 
 
