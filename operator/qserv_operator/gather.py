@@ -150,7 +150,8 @@ def engine_facts(engine: Engine, loading: set[str]) -> EngineFacts:
             for part in (engine.contributions(view.id) if ours else ())
         )
         eta = round(view.eta_seconds) if view.eta_seconds is not None else None
-        transactions.append(Transaction(view.id, view.database, view.state, context, parts, eta))
+        why = view.failure.message if view.failure else ""
+        transactions.append(Transaction(view.id, view.database, view.state, context, parts, eta, why))
     chunks = status.chunks.model_dump(exclude={"eta_seconds"})
     return EngineFacts(
         workers={item.name: EngineWorker(**item.model_dump()) for item in status.workers},

@@ -140,7 +140,8 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Transaction:
-    """An ingest transaction of the engine; ``state``: started, committing, committed, aborted."""
+    """An ingest transaction of the engine; ``state``: started, committing, committed, aborted; ``failure``: why it
+    waits or was aborted, where the engine says so."""
 
     id: int
     database: str
@@ -148,6 +149,7 @@ class Transaction:
     context: str = ""
     contributions: tuple[Contribution, ...] = ()
     eta_seconds: int | None = None
+    failure: str = ""
 
 
 @dataclass(frozen=True)

@@ -145,9 +145,10 @@ def _in_transaction(catalog: CatalogFact, current: Transaction, todo: list[tuple
     if current.state == "started":
         return _contribute(catalog, current, todo)
     if current.state in ("aborting", "aborted"):
-        text = f"transaction {current.id} was aborted: {'; '.join(_errors(current)) or 'by hand, or by the engine'}"
+        why = "; ".join(_errors(current)) or current.failure or "by hand, or by the engine"
+        text = f"transaction {current.id} was aborted: {why}"
         return Load(catalog, CatalogState.FAILED, Reason.LOAD_FAILED, text, transaction=current)
-    text = f"transaction {current.id} is {current.state}"
+    text = f"transaction {current.id} is {current.state}" + (f": {current.failure}" if current.failure else "")
     return Load(catalog, CatalogState.COMMITTING, Reason.COMMITTING, text, transaction=current)
 
 

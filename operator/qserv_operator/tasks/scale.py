@@ -90,7 +90,7 @@ def _back_online(snapshot: Snapshot, wanted: int) -> tuple[Step, ...]:
 def _tidy(snapshot: Snapshot, wanted: int) -> tuple[Step, ...]:
     """Takes emptied workers whose pod is gone out of the registry, and their volume by policy.
 
-    The claim goes before the registry forgets the worker, so that whatever happens in between, only a claim of a worker
+    The registry lets a worker go when it is heard no more, which is some seconds after its pod is gone. The claim goes before the registry forgets the worker, so that whatever happens in between, only a claim of a worker
     that is known to be empty is ever deleted.
     """
     if snapshot.engine is None:
@@ -101,11 +101,11 @@ def _tidy(snapshot: Snapshot, wanted: int) -> tuple[Step, ...]:
     for name, worker in sorted(snapshot.engine.workers.items()):
         if not name.startswith(prefix) or name in pods or ordinal_of(name) < wanted:
             continue
-        if not _dispensable(worker):
+        if worker.state not in ("suspect", "lost") or worker.at_risk or (worker.state == "suspect" and worker.chunks):
             continue
         calls: list[Call] = [SafeToStop((name,))]
         claim = snapshot.claims.get(snapshot.identity.claim(Component.WORKER, ordinal_of(name)))
-        drop = snapshot.spec.worker.when_scaled is Policy.DELETE and worker.state == "draining"
+        drop = snapshot.spec.worker.when_scaled is Policy.DELETE and not worker.chunks
         if drop and claim is not None and not claim.terminating:
             calls.append(DeleteClaim(claim.name, claim.uid))
         calls.append(Forget(name))

@@ -159,6 +159,8 @@ class Engine:
         known = self.workers.get(worker)
         if known is None:
             return
+        if known.seen in _ANSWERING:
+            raise EngineError("unsafe", f"{worker} is {known.seen}: stop it first")
         if not self.safe_to_stop([worker]).safe:
             raise EngineError("conflict", f"{worker} holds last copies")
         for disks in self.copies.values():
