@@ -90,8 +90,9 @@ def _back_online(snapshot: Snapshot, wanted: int) -> tuple[Step, ...]:
 def _tidy(snapshot: Snapshot, wanted: int) -> tuple[Step, ...]:
     """Takes emptied workers whose pod is gone out of the registry, and their volume by policy.
 
-    The registry lets a worker go when it is heard no more, which is some seconds after its pod is gone. The claim goes before the registry forgets the worker, so that whatever happens in between, only a claim of a worker
-    that is known to be empty is ever deleted.
+    The registry lets a worker go when it is heard no more, which is some seconds after its pod is gone. The claim goes
+    before the registry forgets the worker, so that whatever happens in between, only a claim of a worker that is known
+    to be empty is ever deleted.
     """
     if snapshot.engine is None:
         return ()
