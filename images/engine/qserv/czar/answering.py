@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 from mysql_mimic.charset import CharacterSet
-from mysql_mimic.types import uint_len
 
 from qserv.catalog.errors import QservError
 from qserv.czar.bits import as_bytes, lengths
-from qserv.czar.columns import definition
+from qserv.czar.columns import headers
 from qserv.czar.encoder import Encoded, encode, packetise
 from qserv.czar.session import Result
 
@@ -32,10 +31,10 @@ class Reply:
 class Pieces:
     """The packets of an answer. ``first`` has the headers and perhaps all rows; ``take`` makes more."""
 
-    def __init__(self, result: Result, headers: bytes, sequence: int, pieces: Iterator[Encoded]) -> None:
+    def __init__(self, result: Result, head: bytes, sequence: int, pieces: Iterator[Encoded]) -> None:
         self._result = result
         self._pieces = pieces
-        self.first = headers
+        self.first = head
         self.sequence = sequence
         self.done = False
 
@@ -57,8 +56,7 @@ class Pieces:
 
     @property
     def stopped(self) -> bool:
-        answer = self._result.answer
-        return answer is not None and answer.query.permit.revoked
+        return self._result.stopped
 
     def stop(self, reason: QservError) -> None:
         """End the query from another thread than the one that makes pieces."""
@@ -81,8 +79,8 @@ def first_pieces(begin: Callable[[], Result], reply: Reply) -> Pieces | None:
     if result.schema is None:
         return None
     try:
-        headers, sequence = _headers(result.schema, reply)
-        pieces = Pieces(result, headers, sequence, _rows(result, reply, sequence))
+        head, sequence = _headers(result.schema, reply)
+        pieces = Pieces(result, head, sequence, _rows(result, reply, sequence))
         pieces.fill()
     except BaseException as error:
         result.close(error if isinstance(error, QservError) else QservError(f"the answer failed: {error}"))
@@ -91,11 +89,7 @@ def first_pieces(begin: Callable[[], Result], reply: Reply) -> Pieces | None:
 
 
 def _headers(schema: pa.Schema, reply: Reply) -> tuple[bytes, int]:
-    bits = lengths(schema)
-    columns = [
-        definition(field.name, field.type, reply.results, bits.get(place, 0)) for place, field in enumerate(schema)
-    ]
-    payloads = [uint_len(len(schema)), *columns]
+    payloads = headers(schema, reply.results)
     if reply.eof:
         payloads.append(b"\xfe\0\0\x02\0")
     wire = b"".join(packetise(payload, reply.sequence + place) for place, payload in enumerate(payloads))

@@ -8,6 +8,8 @@ import pyarrow as pa
 from mysql_mimic.charset import CharacterSet
 from mysql_mimic.types import ColumnDefinition, ColumnType, str_len, uint_1, uint_2, uint_4, uint_len
 
+from qserv.czar.bits import lengths
+
 _BINARY = 63
 _UTF8MB4 = 45  # utf8mb4_general_ci, which clients of every age know
 _NOT_FIXED = 31
@@ -62,6 +64,13 @@ def definition(name: str, kind: pa.DataType, results: CharacterSet, bits: int = 
     """The payload of a column's definition packet, for a client of that character set; of a BIT with its ``bits``."""
     text: bytes = str_len(name.encode(results.codec, "replace"))
     return _BEFORE + text + text + _after(kind, _UTF8MB4 if results.codec == "utf8" else int(results), bits)
+
+
+def headers(schema: pa.Schema, results: CharacterSet) -> list[bytes]:
+    """The payloads before an answer's rows: how many columns there are, and what they are."""
+    bits = lengths(schema)
+    told = [definition(field.name, field.type, results, bits.get(place, 0)) for place, field in enumerate(schema)]
+    return [uint_len(len(told)), *told]
 
 
 _BEFORE: bytes = str_len(b"def") + str_len(b"") * 3

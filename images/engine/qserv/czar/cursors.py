@@ -10,11 +10,10 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 from mysql_mimic.charset import CharacterSet
-from mysql_mimic.types import uint_len
 
 from qserv.catalog.errors import QservError
 from qserv.czar.bits import as_bytes, lengths
-from qserv.czar.columns import definition
+from qserv.czar.columns import headers
 from qserv.czar.encoder import Encoded, encode
 from qserv.czar.session import Result
 
@@ -35,10 +34,7 @@ class Cursor:
 
     def headers(self) -> list[bytes]:
         """Payloads: how many columns there are, and what they are."""
-        bits = lengths(self._schema)
-        fields = enumerate(self._schema)
-        told = [definition(field.name, field.type, self._results, bits.get(place, 0)) for place, field in fields]
-        return [uint_len(len(told)), *told]
+        return headers(self._schema, self._results)
 
     def rows(self, most: int, sequence: int) -> Iterator[Encoded]:
         """Packets of the next rows, ``most`` of them or all that are left; the first has the number ``sequence``."""
@@ -62,8 +58,7 @@ class Cursor:
 
     @property
     def stopped(self) -> bool:
-        answer = self._result.answer
-        return answer is not None and answer.query.permit.revoked
+        return self._result.stopped
 
     def close(self, reason: QservError) -> None:
         self._result.close(reason)

@@ -60,6 +60,11 @@ class Result:
         elif self.rows is not None:
             yield from self.rows.to_batches()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether its query was stopped, or was to be."""
+        return self.answer is not None and self.answer.query.permit.revoked
+
     def close(self, reason: QservError | None = None) -> None:
         if self.answer is not None:
             self.answer.close(reason)

@@ -261,7 +261,7 @@ class Planner:
 
     def scalar(self, node: exp.Expr, scope: Scope) -> Rows:
         """A query inside of an expression that asks for its only value."""
-        known = next((rows for each, rows in self._scalars if each is node), None)
+        known = self._scalar_of(node)
         if known is not None:
             return known
         nested = self.nested(node, scope)
@@ -271,9 +271,12 @@ class Planner:
         self._scalars.append((node, rows))
         return rows
 
+    def _scalar_of(self, node: exp.Expr) -> Rows | None:
+        return next((rows for each, rows in self._scalars if each is node), None)
+
     def answer_of(self, node: exp.Expr) -> int | None:
         """The preliminary that answers a query inside of an expression."""
-        known = next((rows for each, rows in self._scalars if each is node), None)
+        known = self._scalar_of(node)
         return known.local.answer if known is not None and known.local is not None else None
 
     def exists(self, node: exp.Expr, scope: Scope) -> str:
