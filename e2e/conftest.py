@@ -12,10 +12,11 @@ from pathlib import Path
 
 import clusters
 import pytest
-from kubectl import Kubectl, Object
+from kubectl import Kubectl
 from product import CHARTS, SYSTEM, gaia_catalog, images, install_operator, kill_operator, make_cluster
 from stars import serve_stars, truths
 from survey import Cluster
+from volumes import local_volume, storage_class
 
 DISKS = 4
 """Local volumes a node: workers of two clusters, their metadata, and one to spare."""
@@ -84,8 +85,8 @@ def disks(kubernetes: clusters.Kubernetes, kubectl: Kubectl, worker_nodes: list[
         for number in range(1, DISKS + 1):
             path = f"/mnt/disks/pv{number}"
             kubernetes.nodes.prepare_disk(node, path)
-            volumes.append(_volume("local", node, path, "200Gi"))
-    kubectl.apply(_storage_class("local", default=True), *volumes)
+            volumes.append(local_volume("local", node, path, "200Gi"))
+    kubectl.apply(storage_class("local", default=True), *volumes)
 
 
 @pytest.fixture(scope="session")
@@ -96,37 +97,9 @@ def small_disks(kubernetes: clusters.Kubernetes, kubectl: Kubectl, worker_nodes:
     path = "/mnt/small"
     for node in worker_nodes:
         kubernetes.nodes.prepare_small_disk(node, path, SMALL_MEGABYTES)
-    volumes = [_volume("small", node, path, f"{SMALL_MEGABYTES}Mi") for node in worker_nodes]
-    kubectl.apply(_storage_class("small", default=False), *volumes)
+    volumes = [local_volume("small", node, path, f"{SMALL_MEGABYTES}Mi") for node in worker_nodes]
+    kubectl.apply(storage_class("small"), *volumes)
     return "small"
-
-
-def _storage_class(name: str, *, default: bool) -> Object:
-    mark = {"storageclass.kubernetes.io/is-default-class": str(default).lower()}
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": name, "annotations": mark},
-        "provisioner": "kubernetes.io/no-provisioner",
-        "volumeBindingMode": "WaitForFirstConsumer",
-    }
-
-
-def _volume(storage_class: str, node: str, path: str, size: str) -> Object:
-    host = [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": f"{node}{path.replace('/', '-')}"},
-        "spec": {
-            "capacity": {"storage": size},
-            "accessModes": ["ReadWriteOnce"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "storageClassName": storage_class,
-            "local": {"path": path},
-            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": host}]}},
-        },
-    }
 
 
 @pytest.fixture(scope="session")

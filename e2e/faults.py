@@ -32,8 +32,8 @@ class Nodes(Protocol):
 
     def heal(self, node: str) -> None: ...
 
-    def prepare_disk(self, node: str, path: str) -> None:
-        """An empty folder for a local volume, as the staff of a centre would make one."""
+    def prepare_disk(self, node: str, path: str, group: int = 0) -> None:
+        """An empty folder for a local volume, as the staff of a centre would make one; this group may write to it."""
 
     def prepare_small_disk(self, node: str, path: str, megabytes: int) -> None:
         """The same on a file system of its own that can be filled; it is empty again after a power failure."""
@@ -45,6 +45,10 @@ class Nodes(Protocol):
 
     def load(self, archive: Path) -> None:
         """An image (docker-archive) for all nodes."""
+
+
+def _disk(path: str, group: int = 0) -> tuple[str, ...]:
+    return ("install", "--directory", "--mode=2775", f"--group={group}", path)
 
 
 def _small_disk(path: str, megabytes: int) -> tuple[str, ...]:
@@ -77,8 +81,8 @@ class LabNodes:
     def heal(self, node: str) -> None:
         run(self._lab, "heal", node)
 
-    def prepare_disk(self, node: str, path: str) -> None:
-        run(self._lab, "exec", node, "mkdir", "-p", path)
+    def prepare_disk(self, node: str, path: str, group: int = 0) -> None:
+        run(self._lab, "exec", node, *_disk(path, group))
 
     def prepare_small_disk(self, node: str, path: str, megabytes: int) -> None:
         self.prepare_disk(node, path)
@@ -125,8 +129,8 @@ class KindNodes:
         for chain, side in (("PREROUTING", "-i"), ("POSTROUTING", "-o")):
             run("docker", "exec", node, "iptables", "-t", "mangle", change, chain, side, "eth0", "-j", "DROP")
 
-    def prepare_disk(self, node: str, path: str) -> None:
-        run("docker", "exec", node, "mkdir", "-p", path)
+    def prepare_disk(self, node: str, path: str, group: int = 0) -> None:
+        run("docker", "exec", node, *_disk(path, group))
 
     def prepare_small_disk(self, node: str, path: str, megabytes: int) -> None:
         self.prepare_disk(node, path)

@@ -15,11 +15,14 @@ from kubectl import Kubectl, Object, wait_for
 from product import ROOT, gaia_catalog, images, make_cluster, version
 from stars import truths
 from survey import Cluster
+from volumes import local_volume, storage_class
 
 PAGE = (ROOT / "docs" / "how-to" / "install.md").read_text()
 COUNT = "SELECT COUNT(*) FROM gaia.Star"
 RACK = "topology.kubernetes.io/rack"
 SPARE = "/mnt/disks/ssd3"
+ENGINE_GROUP = 10001
+FETCH = "import sys, urllib.request; urllib.request.urlretrieve(sys.argv[1], sys.argv[2])"
 
 
 def block(language: str, holds: str) -> str:
@@ -197,22 +200,43 @@ def database(kubectl: Kubectl) -> Object:
     return {"external": secret}
 
 
+@pytest.fixture
+def store(operator: Kubectl, kubernetes: Kubernetes, worker_nodes: list[str]) -> str:
+    """The claim of a volume that a Job writes to and the workers on a node read."""
+    if kubernetes.nodes is None:
+        pytest.skip("nobody told how this cluster's nodes get a disk (QSERV_E2E_NODES)")
+    node, path = worker_nodes[-1], "/mnt/store"
+    kubernetes.nodes.prepare_disk(node, path, ENGINE_GROUP)
+    operator.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fields"}},
+        storage_class("store"),
+        local_volume("store", node, path, "1Gi"),
+    )
+    claim = {
+        "storageClassName": "store",
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    operator.at("fields").apply(
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "store"}, "spec": claim}
+    )
+    return "store"
+
+
 def test_an_outer_database_a_source_volume_chosen_nodes_and_an_image_that_is_put_right(
-    operator: Kubectl, disks: None, worker_nodes: list[str]
+    operator: Kubectl, disks: None, store: str, stars_url: str, worker_nodes: list[str]
 ) -> None:
     kubectl = operator.at("fields")
     node = worker_nodes[-1]
-    operator.apply(MONITORS, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fields"}})
+    operator.apply(MONITORS)
     operator("label", "node", node, "qserv.io/test=fields", "--overwrite")
-    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    store = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "store"}, "spec": claim}
     keys = {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "keys"},
         "stringData": {"AWS_ENDPOINT_URL": "http://s3", "word": "open sesame"},
     }
-    kubectl.apply(store, keys)
+    kubectl.apply(keys)
     cluster = make_cluster(
         operator,
         "fields",
@@ -223,7 +247,7 @@ def test_an_outer_database_a_source_volume_chosen_nodes_and_an_image_that_is_put
             "nodes": [node],
             "nodeSelector": {"qserv.io/test": "fields"},
             "tolerations": [{"key": "qserv.io/test", "operator": "Exists"}],
-            "sourceVolumes": [{"name": "store", "claimName": "store"}],
+            "sourceVolumes": [{"name": "store", "claimName": store}],
             "sourceSecret": "keys",
             "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}},
         },
@@ -254,9 +278,15 @@ def test_an_outer_database_a_source_volume_chosen_nodes_and_an_image_that_is_put
     (results,) = [item for item in cluster.kubectl.find("pvc") if item["metadata"]["name"].endswith("-results")]
     assert results["status"]["phase"] == "Bound"
 
+    catalog = gaia_catalog("file:///sources/store/stars.csv")
+    catalog["spec"]["prepare"] = {
+        "command": ["python", "-c", FETCH, stars_url, "/sources/store/stars.csv"],
+        "volumes": [{"name": "store", "claimName": store}],
+    }
+    cluster.load(catalog)
     with cluster.connection(user="chief", password="open sesame") as connection, connection.cursor() as cursor:
-        cursor.execute("SHOW DATABASES")
-        assert cursor.fetchall() == (("information_schema",),)
+        cursor.execute(COUNT)
+        assert list(cursor.fetchall()) == truths()[COUNT]
     cluster.kubectl("delete", "qservcluster", "sky", "--wait=true")
     wait_for("its pods are gone", lambda: not cluster.pods("worker"))
     assert cluster.kubectl.exists("pvc", "data-sky-worker-0"), "by default volumes stay"
