@@ -33,7 +33,7 @@ from qserv.catalog.spec import FamilySpec, TableSpec
 from qserv.catalog.trust import Trust
 from qserv.cli.ports import HOST, free_ports
 from qserv.sky.chunker import partitioning
-from qserv.sql.functions import MACROS
+from qserv.sql.functions import SETUP
 from qserv.storage.schema import stored_schema
 from qserv.worker.lanes import no_rows
 from qserv.worker.service import WorkerService
@@ -66,7 +66,7 @@ class Simulated:
     def __init__(self, empty: Path) -> None:
         self._empty = str(empty)
         self._duckdb = duckdb.connect()
-        self._duckdb.execute(MACROS)
+        self._duckdb.execute(SETUP)
 
     def start(self, task: QueryTask, _gone: Callable[[], bool]) -> tuple[pa.Schema, Iterator[Any]]:
         sources = {f"s{number}": [self._empty] for number in range(len(task.sources))}

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from qserv.catalog.errors import ArithmeticOverflow, QservError, ResourceExhausted, SubqueryRows
 from qserv.catalog.settings import CzarSettings
 from qserv.czar.cancelling import Permit
-from qserv.sql.functions import MACROS
+from qserv.sql.functions import SETUP
 from qserv.sql.plan import Leaf, Source
 from qserv.storage.duck import open_closed, stream
 from qserv.storage.pairs import own, register_none
@@ -51,7 +51,7 @@ class Merger:
             spill_dir=settings.result_dir / "merge",
             spill_limit=settings.spill_limit,
             threads=settings.threads,
-            setup_sql=MACROS,
+            setup_sql=SETUP,
         )
 
     def session(self, permit: Permit) -> Session:

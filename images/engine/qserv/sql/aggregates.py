@@ -86,11 +86,11 @@ _MOMENTS = (
     "qserv_moments(list({0}))",
 )
 _SPREADS: dict[type[exp.Expr], str] = {
-    exp.StddevPop: "sqrt({0}.s / nullif({0}.n, 0))",
-    exp.Stddev: "sqrt({0}.s / nullif({0}.n, 0))",
-    exp.VariancePop: "({0}.s / nullif({0}.n, 0))",
-    exp.StddevSamp: "sqrt({0}.s / nullif(greatest({0}.n - 1, 0), 0))",
-    exp.Variance: "({0}.s / nullif(greatest({0}.n - 1, 0), 0))",
+    exp.StddevPop: "sqrt({0}.s / {0}.n)",
+    exp.Stddev: "sqrt({0}.s / {0}.n)",
+    exp.VariancePop: "({0}.s / {0}.n)",
+    exp.StddevSamp: "sqrt({0}.s / greatest({0}.n - 1, 0))",
+    exp.Variance: "({0}.s / greatest({0}.n - 1, 0))",
 }
 _BITS: dict[type[exp.Expr], tuple[str, int]] = {
     exp.BitwiseAndAgg: ("bit_and({0})", (1 << 64) - 1),
@@ -198,7 +198,7 @@ def _avg(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:
         return mean
     type_ = decimal(argument.type.digits + DIVISION_DIGITS, mean.type.scale)
     # MariaDB divides once more where the mean is used as a DOUBLE, instead of taking the rounded exact one.
-    return replace(mean, type=type_, real=f"({double(total)} / nullif({count}, 0))")
+    return replace(mean, type=type_, real=f"({double(total)} / {count})")
 
 
 def _extreme(node: exp.AggFunc, rows: Translator, into: Reduction) -> Value:

@@ -165,7 +165,7 @@ def divided(left: Value, right: Value) -> Value:
     """``left / right``: exact numbers to a scale of four more digits (computed to whole groups of nine, as MySQL)."""
     if Kind.DOUBLE in (left.kind, right.kind):
         type_ = shown(max(left.type.scale, right.type.scale) + DIVISION_DIGITS)
-        return Value(f"({double(left)} / nullif({double(right)}, 0))", type_)
+        return Value(f"({double(left)} / {double(right)})", type_)
     scale = left.type.scale + DIVISION_DIGITS
     type_ = decimal(left.type.digits + DIVISION_DIGITS, scale)
     extra = left.decimals - left.type.scale
@@ -174,10 +174,10 @@ def divided(left: Value, right: Value) -> Value:
         inner = scale + 1  # the digit by which the last one that is shown is rounded
     shift = inner + right.decimals - left.decimals
     if left.type.digits + extra + shift > MAX_DIGITS or inner > 27 or shift < 0:
-        return Value(f"CAST({double(left)} / nullif({double(right)}, 0) AS {type_.duckdb})", type_)
+        return Value(f"CAST({double(left)} / {double(right)} AS {type_.duckdb})", type_)
     above, below = _unscaled(left), _unscaled(right)
     unit = f"0.{1:0{inner}d}"
-    quotient = f"(({above} * {10**shift}::HUGEINT) // nullif({below}, 0))"
+    quotient = f"(({above} * {10**shift}::HUGEINT) // {below})"
     sql = f"(CAST({quotient} AS DECIMAL(38,0)) * CAST('{unit}' AS DECIMAL({inner},{inner})))"
     return Value(sql, type_, inner=inner)
 
@@ -195,14 +195,14 @@ def _integer_divide(translator: Translator, node: exp.IntDiv) -> Value:
     type_ = UBIGINT if unsigned else BIGINT
     if left.kind in INTEGERS and right.kind in INTEGERS:
         if not unsigned:
-            return Value(f"({widest(left)} // nullif({widest(right)}, 0))", type_)
-        quotient = f"(CAST({left.sql} AS HUGEINT) // nullif(CAST({right.sql} AS HUGEINT), 0))"
+            return Value(f"({widest(left)} // {widest(right)})", type_)
+        quotient = f"(CAST({left.sql} AS HUGEINT) // CAST({right.sql} AS HUGEINT))"
         return Value(f"CAST({quotient} AS UBIGINT)", type_)
     if Kind.DOUBLE in (left.kind, right.kind):
-        return Value(f"CAST(trunc({double(left)} / nullif({double(right)}, 0)) AS {type_.duckdb})", type_)
+        return Value(f"CAST(trunc({double(left)} / {double(right)}) AS {type_.duckdb})", type_)
     scale = max(left.type.scale, right.type.scale)
     same = [_unscaled(Value(f"CAST({each.sql} AS DECIMAL(38,{scale}))", decimal(38, scale))) for each in (left, right)]
-    return Value(f"CAST({same[0]} // nullif({same[1]}, 0) AS {type_.duckdb})", type_)
+    return Value(f"CAST({same[0]} // {same[1]} AS {type_.duckdb})", type_)
 
 
 @handles(exp.Mod)
@@ -210,17 +210,17 @@ def _modulo(translator: Translator, node: exp.Mod) -> Value:
     left, right = number(translator.value(node.this)), number(translator.value(node.expression))
     if Kind.DOUBLE in (left.kind, right.kind):
         type_ = shown(max(left.type.scale, right.type.scale))
-        return Value(f"({double(left)} % nullif({double(right)}, 0))", type_)
+        return Value(f"({double(left)} % {double(right)})", type_)
     if Kind.DECIMAL in (left.kind, right.kind):
         scale = max(left.type.scale, right.type.scale)
         type_ = decimal(max(left.type.digits, right.type.digits), scale)
         same = [f"CAST({each.sql} AS DECIMAL(38,{scale}))" for each in (left, right)]
-        return Value(f"({same[0]} % nullif({same[1]}, 0))", type_)
+        return Value(f"({same[0]} % {same[1]})", type_)
     if Kind.UINT in (left.kind, right.kind):
         type_ = UBIGINT if left.kind is Kind.UINT else BIGINT
-        remainder = f"(CAST({left.sql} AS HUGEINT) % nullif(CAST({right.sql} AS HUGEINT), 0))"
+        remainder = f"(CAST({left.sql} AS HUGEINT) % CAST({right.sql} AS HUGEINT))"
         return Value(f"CAST({remainder} AS {type_.duckdb})", type_)
-    return Value(f"({widest(left)} % nullif({widest(right)}, 0))", BIGINT)
+    return Value(f"({widest(left)} % {widest(right)})", BIGINT)
 
 
 _BITS = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|"}

@@ -1,4 +1,4 @@
-"""The SQL macros that every DuckDB of the engine has: scisql's functions, and what MySQL does otherwise than DuckDB.
+"""How every DuckDB of the engine is set up: with scisql's functions, and with what MySQL does otherwise than DuckDB.
 
 Angles are degrees, sizes of ellipses arc seconds, fluxes erg/cm²/s/Hz (``nanojansky``: nJy), magnitudes AB.
 """
@@ -27,5 +27,12 @@ CREATE OR REPLACE MACRO qserv_crc32(data) AS CASE WHEN data IS NOT NULL THEN CAS
     AS UBIGINT) END;
 """
 
-MACROS: str = Path(__file__).with_name("macros.sql").read_text(encoding="utf-8") + _CRC32
-"""``CREATE MACRO`` statements, run once when a DuckDB is opened, before its configuration is locked."""
+_DIVISION = """
+SET GLOBAL ieee_floating_point_ops = false;
+SET GLOBAL error_on_division_by_zero = false;
+"""
+"""Division by zero is NULL, of all numbers: half the cost of asking for a zero first. Logarithms and roots outside of
+their domain are errors then, not NaN, and what is written asks for the domain before."""
+
+SETUP: str = _DIVISION + Path(__file__).with_name("macros.sql").read_text(encoding="utf-8") + _CRC32
+"""Settings and ``CREATE MACRO`` statements, run once when a DuckDB is opened, before its configuration is locked."""

@@ -209,13 +209,13 @@ class FromReader:
         rows = query.rows
         if names and len(names) != len(rows.columns):
             raise Unsupported(f"derived table {alias!r}: {len(rows.columns)} columns have {len(names)} names")
-        relation = Relation(alias, self.planner.fresh(), {}, recorder=self.planner.record)
+        relation = Relation(alias, self.planner.fresh(), recorder=self.planner.record)
         for index, (column, type_) in enumerate(rows.columns):
             shown = names[index] if names else column
-            if shown.casefold() in relation.columns:
+            if shown.casefold() in relation.known:
                 raise Unsupported(f"Duplicate column name '{shown}' in the derived table {alias!r}")
             value = Value(f"{relation.sql_name}.{name(f'c{index}')}", type_, (relation, f"c{index}"))
-            relation.columns[shown.casefold()] = (shown, value)
+            relation.known[shown.casefold()] = (shown, value)
         relation.local = rows.local
         relation.optional = join in ("LEFT", "WITH")
         self.scope.add(relation)

@@ -86,7 +86,7 @@ def _atan2(translator: Translator, node: exp.Func) -> Value:
 
 @handles(exp.Cot)
 def _cot(translator: Translator, node: exp.Cot) -> Value:
-    return Value(f"(1 / nullif(tan({double(translator.value(node.this))}), 0))", DOUBLE)
+    return Value(f"(1 / tan({double(translator.value(node.this))}))", DOUBLE)
 
 
 @handles(exp.Pi)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from qserv.catalog.errors import AmbiguousColumn, NotUniqueTable, UnknownColumn, UnknownTable
-from qserv.catalog.model import Family, Table
+from qserv.catalog.model import Column, Family, Table
 from qserv.sql.values import Value, column_type, name
 
 if TYPE_CHECKING:
@@ -22,12 +22,13 @@ class Relation:
     """One use of a table, or of a derived table, in FROM.
 
     ``sql_name`` is its unique alias in the SQL that is written. ``table`` is None for derived tables. ``used`` are the
-    columns that anything refers to, which is what is read. ``optional``: the nullable side of a LEFT JOIN.
+    columns that anything refers to, which is what is read. ``optional``: the nullable side of a LEFT JOIN. ``known``
+    are the columns that were asked for so far, of a derived table all: a wide table has many that nobody asks for.
     """
 
     alias: str
     sql_name: str
-    columns: dict[str, tuple[str, Value]]  # by case-folded name: the name as declared
+    known: dict[str, tuple[str, Value]] = field(default_factory=dict)  # by case-folded name: the name as declared
     database: str | None = None
     table: Table | None = None
     optional: bool = False
@@ -37,11 +38,23 @@ class Relation:
 
     @classmethod
     def of_table(cls, table: Table, alias: str, sql_name: str, recorder: Callable[[Relation], None]) -> Relation:
-        relation = cls(alias, sql_name, {}, table.database, table, recorder=recorder)
-        for column in table.columns:
-            value = Value(f"{sql_name}.{name(column.name)}", column_type(column.type), (relation, column.name))
-            relation.columns[column.name.casefold()] = (column.name, value)
-        return relation
+        return cls(alias, sql_name, {}, table.database, table, recorder=recorder)
+
+    @property
+    def columns(self) -> dict[str, tuple[str, Value]]:
+        """All columns, in order: by case-folded name, the name as declared and the value."""
+        if self.table is None:
+            return self.known
+        return {
+            folded: self.known.get(folded) or self._know(folded, column)
+            for column in self.table.columns
+            for folded in (column.name.casefold(),)
+        }
+
+    def _know(self, folded: str, column: Column) -> tuple[str, Value]:
+        sql = f"{self.sql_name}.{name(column.name)}"
+        found = self.known[folded] = (column.name, Value(sql, column_type(column.type), (self, column.name)))
+        return found
 
     @property
     def family(self) -> Family | None:
@@ -58,9 +71,13 @@ class Relation:
         return self.table
 
     def column(self, column: str) -> Value | None:
-        found = self.columns.get(column.casefold())
+        folded = column.casefold()
+        found = self.known.get(folded)
         if found is None:
-            return None
+            declared = self.table.column(column) if self.table is not None else None
+            if declared is None:
+                return None
+            found = self._know(folded, declared)
         self.used[found[0]] = None
         if self.recorder is not None:
             self.recorder(self)
@@ -168,9 +185,9 @@ class Scope:
 
 
 def _columns(relation: Relation, without: dict[str, tuple[str, Value]]) -> list[tuple[str, Value]]:
-    kept = [declared for folded, (declared, _) in relation.columns.items() if folded not in without]
-    relation.used.update(dict.fromkeys(kept))
-    return [pair for folded, pair in relation.columns.items() if folded not in without]
+    found = [pair for folded, pair in relation.columns.items() if folded not in without]
+    relation.used.update(dict.fromkeys(declared for declared, _ in found))
+    return found
 
 
 def shown(column: exp.Column) -> str:

@@ -17,7 +17,7 @@ from qserv.catalog.errors import QservError
 from qserv.catalog.flight import KEEP_ALIVE
 from qserv.catalog.messages import QueryTask
 from qserv.catalog.settings import WorkerSettings
-from qserv.sql.functions import MACROS
+from qserv.sql.functions import SETUP
 from qserv.storage.duck import open_closed
 from qserv.worker import metrics
 from qserv.worker.lanes import Item, Lane, Run, no_rows
@@ -61,7 +61,7 @@ class Queries:
         def lane(name: str, memory: int, *, slots: int, threads: int, whole: bool) -> Lane:
             folders = (data_dir, empty)
             spill = settings.spill_limit // 2
-            closed = open_closed(folders, memory, scratch / f"spill-{name}", spill, threads, MACROS)
+            closed = open_closed(folders, memory, scratch / f"spill-{name}", spill, threads, SETUP)
             room = Room(self._searchers, settings.threads, min(memory, _ROWS_LIMIT) // _ROWS_SHARE)
             return Lane(name, closed, room, slots=slots, whole=whole)
 

@@ -8,14 +8,14 @@ import duckdb
 import pytest
 
 from differential.samples import samples
-from qserv.sql.functions import MACROS
+from qserv.sql.functions import SETUP
 from sql.world import World
 
 
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
     connection = duckdb.connect()
-    connection.execute(MACROS)
+    connection.execute(SETUP)
     connection.execute("SET TimeZone = 'UTC'")
     yield World(connection, samples())
     connection.close()

@@ -13,7 +13,7 @@ from astropy.coordinates import angular_separation
 from lsst.sphgeom import LonLat, UnitVector3d
 
 from qserv.sky.regions import Shape, region
-from qserv.sql.functions import MACROS
+from qserv.sql.functions import SETUP
 
 RADIANS = 1e-12
 COUNT = 4000
@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 @pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect()
-    connection.execute(MACROS)
+    connection.execute(SETUP)
     yield connection
     connection.close()
 

@@ -23,7 +23,7 @@ from qserv.catalog.settings import WorkerSettings
 from qserv.catalog.types import SqlType
 from qserv.sky.chunker import Partitioning
 from qserv.sky.overlap import overlap_rows
-from qserv.sql.functions import MACROS
+from qserv.sql.functions import SETUP
 from qserv.sql.planner import plan
 from qserv.storage.chunkfile import write_chunk
 from qserv.storage.schema import encode_ipc, file_schema
@@ -59,7 +59,7 @@ class Sky:
         self.folder = folder
         self.files: dict[tuple[str, FileKind], dict[int, tuple[str, ...]]] = {}
         self.brute = duckdb.connect()
-        self.brute.execute(MACROS)
+        self.brute.execute(SETUP)
         random = np.random.default_rng(seed)
         for table in TABLES:
             rows = _rows(random, pole)

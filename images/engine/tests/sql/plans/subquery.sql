@@ -3,7 +3,7 @@ SELECT COUNT(*) FROM Object WHERE rFlux > (SELECT AVG(rFlux) FROM Object WHERE c
 -- answer0 leaf0 tables: $s0: synth.Object
 -- answer0 leaf0 chunks: 288
 -- answer0 leaf0 worker SQL: SELECT sum(t1."rFlux") AS p0, count(t1."rFlux") AS p1 FROM read_parquet($s0) AS t1 WHERE (t1."chunkId" = 288)
--- answer0 merge SQL: SELECT c0 FROM (SELECT qserv_in_range((sum(p0) / nullif(CAST(CAST(coalesce(sum(p1), 0) AS BIGINT) AS DOUBLE), 0))) AS c0 FROM leaf0 AS r) AS e
+-- answer0 merge SQL: SELECT c0 FROM (SELECT qserv_in_range((sum(p0) / CAST(CAST(coalesce(sum(p1), 0) AS BIGINT) AS DOUBLE))) AS c0 FROM leaf0 AS r) AS e
 -- leaf0 tables: $s0: synth.Object
 -- leaf0 chunks: all
 -- leaf0 worker SQL: SELECT count(*) AS p0 FROM read_parquet($s0) AS t0 WHERE (t0."rFlux" > ({answer0}))
