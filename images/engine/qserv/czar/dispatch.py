@@ -52,9 +52,9 @@ POINT_BYTES = 64 << 20
 _GATHERED = 16_384
 """Rows of a batch that is put together of smaller ones."""
 
-_PAUSES = (0.3, 1.2)
+_PAUSES = (0.3, 1.2, 3.5)
 """Seconds after which workers that could not be reached are asked again, when no other replica is left: one that
-restarts is back soon."""
+restarts is back in two or three."""
 
 _FATAL = (SqlError, ResourceExhausted, QueryInterrupted, AccessDenied)
 

@@ -191,7 +191,8 @@ class _Run:
 
     def _rows(self, plan: Plan) -> Items:
         if plan.merge is None:
-            yield from _cut(self._leaf(plan.leaves[0], prompt=True), plan.leaves[0].limit)
+            leaf = plan.leaves[0]
+            yield from _cut(self._leaf(leaf, prompt=not leaf.grouped), leaf.limit)
             return
         session = self._session()
         try:

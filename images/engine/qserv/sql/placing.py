@@ -195,10 +195,9 @@ class Placing:
         limit: int | None = None,
         steps: tuple[PairStep, ...] = (),
     ) -> None:
-        sources = tuple(files.sources)
-        self.planner.leaves.append(
-            Leaf(leaf_name, sql, sources, family, tuple(dict.fromkeys(required)), restriction, limit, steps)
-        )
+        sources, required = tuple(files.sources), tuple(dict.fromkeys(required))
+        grouped = self.block.completed and self.written.middle is not None
+        self.planner.leaves.append(Leaf(leaf_name, sql, sources, family, required, restriction, limit, steps, grouped))
 
     def _fetched(self, restrictor: Restrictor) -> Rows:
         """The block over its tables' rows, brought to the czar with their filters and columns pushed down."""

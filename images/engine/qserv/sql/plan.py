@@ -54,7 +54,8 @@ class Leaf:
     of chunks may simply be put together. ``family`` is None where all sources are replicated tables: then one worker
     answers. ``required`` are the sources without whose rows a chunk has nothing to answer (inner joins): a chunk that
     lacks files of one of them is not asked. ``limit`` is how many rows suffice, any of them. ``steps`` find the
-    pairs of neighbours that ``sql`` reads.
+    pairs of neighbours that ``sql`` reads. ``grouped``: its rows are whole groups, of which none comes before its batch
+    of chunks is read.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Leaf:
     restriction: Restriction = Restriction()
     limit: int | None = None
     steps: tuple[PairStep, ...] = ()
+    grouped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,8 +198,7 @@ class Run:
                 parameters = own(self._cursor, self._statement.sql, parameters)
             self._reader = stream(self._cursor, self._statement.sql, parameters, ROWS)
             with self._changed:
-                self._schema = self._schema or self._reader.schema
-                self._changed.notify_all()
+                self._schema = self._schema or self._reader.schema  # told with the first rows: a wake-up the less
         for rows in self._reader:
             full = self._put(None)
             self._last = self._within_limit(rows)

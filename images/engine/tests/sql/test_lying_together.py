@@ -81,7 +81,9 @@ def test_what_does_not_is_fetched(sql: str, world: World) -> None:
     ],
 )
 def test_groups_by_a_key_are_ended_by_workers(sql: str, streams: bool, world: World) -> None:
-    assert (plan(sql, world.catalog, "synth").merge is None) is streams
+    found = plan(sql, world.catalog, "synth")
+    assert (found.merge is None) is streams
+    assert found.leaves[0].grouped is (streams and "GROUP BY" in sql)
 
 
 def _repeated(world: World) -> Catalog:
