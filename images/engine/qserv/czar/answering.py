@@ -9,9 +9,9 @@ import pyarrow as pa
 from mysql_mimic.charset import CharacterSet
 
 from qserv.catalog.errors import QservError
-from qserv.czar.bits import as_bytes, lengths
 from qserv.czar.columns import headers
 from qserv.czar.encoder import Encoded, encode, packetise
+from qserv.czar.marks import Sent
 from qserv.czar.session import Result
 
 AHEAD = 1 << 18
@@ -97,8 +97,8 @@ def _headers(schema: pa.Schema, reply: Reply) -> tuple[bytes, int]:
 
 
 def _rows(result: Result, reply: Reply, sequence: int) -> Iterator[Encoded]:
-    bits = lengths(result.schema) if result.schema is not None else {}
+    sent = Sent(result.schema, binary=reply.binary)
     for batch in result.batches():
-        for piece in encode(as_bytes(batch, bits), sequence, binary=reply.binary, codec=reply.results.codec):
+        for piece in encode(sent(batch), sequence, binary=reply.binary, codec=reply.results.codec):
             sequence = piece.sequence
             yield piece

@@ -8,7 +8,7 @@ import pyarrow as pa
 from mysql_mimic.charset import CharacterSet
 from mysql_mimic.types import ColumnDefinition, ColumnType, str_len, uint_1, uint_2, uint_4, uint_len
 
-from qserv.czar.bits import lengths
+from qserv.czar.marks import bits, fraction
 
 _BINARY = 63
 _UTF8MB4 = 45  # utf8mb4_general_ci, which clients of every age know
@@ -60,27 +60,28 @@ def describe(kind: pa.DataType, charset: int) -> Described:
     return ColumnType.VAR_STRING, charset, 0xFFFF, ColumnDefinition(0), _NOT_FIXED
 
 
-def definition(name: str, kind: pa.DataType, results: CharacterSet, bits: int = 0) -> bytes:
-    """The payload of a column's definition packet, for a client of that character set; of a BIT with its ``bits``."""
-    text: bytes = str_len(name.encode(results.codec, "replace"))
-    return _BEFORE + text + text + _after(kind, _UTF8MB4 if results.codec == "utf8" else int(results), bits)
+def definition(field: pa.Field, results: CharacterSet) -> bytes:
+    """The payload of a column's definition packet, for a client of that character set."""
+    text: bytes = str_len(field.name.encode(results.codec, "replace"))
+    charset = _UTF8MB4 if results.codec == "utf8" else int(results)
+    return _BEFORE + text + text + _after(field.type, charset, bits(field), fraction(field))
 
 
 def headers(schema: pa.Schema, results: CharacterSet) -> list[bytes]:
     """The payloads before an answer's rows: how many columns there are, and what they are."""
-    bits = lengths(schema)
-    told = [definition(field.name, field.type, results, bits.get(place, 0)) for place, field in enumerate(schema)]
-    return [uint_len(len(told)), *told]
+    return [uint_len(len(schema)), *(definition(field, results) for field in schema)]
 
 
 _BEFORE: bytes = str_len(b"def") + str_len(b"") * 3
 
 
 @lru_cache(maxsize=1024)
-def _after(kind: pa.DataType, charset: int, bits: int) -> bytes:
+def _after(kind: pa.DataType, charset: int, bits: int, fraction: int | None) -> bytes:
     """What follows the names: the same for all columns of a type."""
     described = (ColumnType.BIT, _BINARY, bits, ColumnDefinition.UNSIGNED_FLAG, 0) if bits else describe(kind, charset)
     found, charset, length, flags, decimals = described
+    if fraction is not None:
+        length, decimals = length - 7 + (fraction + 1 if fraction else 0), fraction
     return b"".join(
         (
             uint_len(0x0C),

@@ -317,7 +317,7 @@ class Connection:
         self._wire.put(struct.pack("<BIHHBH", 0, prepared.id, len(names), count, 0, 0))
         for group in (["?"] * count, names):
             for name in group:
-                self._wire.put(definition(name, pa.string(), self._results))
+                self._wire.put(definition(pa.field(name, pa.string()), self._results))
             if group and not self._say.short:
                 self._wire.put(self._say.eof())
         await self._wire.drain()
@@ -378,7 +378,7 @@ class Connection:
         result = await self._in_thread(lambda: session.run(f"SHOW COLUMNS FROM `{name}`"))
         columns = result.rows.column("Field").to_pylist() if result.rows is not None else []
         for column in columns:
-            self._wire.put(definition(column, pa.string(), self._results) + str_len(b""))
+            self._wire.put(definition(pa.field(column, pa.string()), self._results) + str_len(b""))
         await self._wire.send(self._say.end())
 
     async def _change_user(self, data: bytes) -> bool:

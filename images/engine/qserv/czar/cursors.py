@@ -12,9 +12,9 @@ import pyarrow as pa
 from mysql_mimic.charset import CharacterSet
 
 from qserv.catalog.errors import QservError
-from qserv.czar.bits import as_bytes, lengths
 from qserv.czar.columns import headers
 from qserv.czar.encoder import Encoded, encode
+from qserv.czar.marks import Sent
 from qserv.czar.session import Result
 
 READ_ONLY = 0x01
@@ -38,12 +38,12 @@ class Cursor:
 
     def rows(self, most: int, sequence: int) -> Iterator[Encoded]:
         """Packets of the next rows, ``most`` of them or all that are left; the first has the number ``sequence``."""
-        bits = lengths(self._schema)
+        sent = Sent(self._schema, binary=True)
         while most and (batch := self._next()) is not None:
             portion = batch.slice(0, most)
             self._rest = batch.slice(portion.num_rows)
             most -= portion.num_rows
-            for piece in encode(as_bytes(portion, bits), sequence, binary=True, codec=self._results.codec):
+            for piece in encode(sent(portion), sequence, binary=True, codec=self._results.codec):
                 sequence = piece.sequence
                 yield piece
 

@@ -26,7 +26,7 @@ from qserv.catalog.errors import (
 )
 from qserv.catalog.metadata import Account, Snapshot
 from qserv.catalog.model import Catalog, Database
-from qserv.czar import bits, infoschema, statements, variables
+from qserv.czar import infoschema, marks, statements, variables
 from qserv.czar.executor import Answer, Executor, Virtual
 from qserv.czar.explain import explain
 from qserv.czar.preparing import Execution, Named
@@ -269,7 +269,7 @@ class Session:
             limit=self._limit(),
         )
         answer = czar.executor.answer(query, plan, snapshot.placement, czar.queries, virtual)
-        return Result(schema=bits.marked(answer.schema, plan.bits), answer=answer)
+        return Result(schema=marks.marked(answer.schema, plan.types), answer=answer)
 
     def _limit(self) -> float:
         asked = self._variable("max_execution_time")

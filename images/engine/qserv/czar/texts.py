@@ -125,6 +125,12 @@ def _decimals(column: pa.Array) -> pa.Array:
     return texts
 
 
+def with_fraction(column: pa.Array, digits: int) -> pa.Array:
+    """Times, with or without a date, as texts with so many ``digits`` after the seconds, 0 to 6."""
+    texts = column.cast(pa.timestamp("us") if pa.types.is_timestamp(column.type) else pa.time64("us")).cast(pa.string())
+    return pc.utf8_slice_codeunits(texts, 0, -6 + digits if digits else -7) if digits < 6 else texts
+
+
 def _without_zero_fraction(texts: pa.Array, whole: int) -> pa.Array:
     zero = pc.ends_with(texts, ".000000")
     cut = pc.utf8_slice_codeunits(texts, 0, whole)

@@ -14,7 +14,6 @@ from qserv.sql.values import (
     BIGINT,
     BOOL,
     DATE,
-    DATETIME,
     DOUBLE,
     EXACT,
     INT,
@@ -24,7 +23,6 @@ from qserv.sql.values import (
     STRINGS,
     TEMPORAL,
     TEXT,
-    TIME,
     UBIGINT,
     Kind,
     Type,
@@ -164,10 +162,15 @@ def cast(value: Value, to: exp.DType, sizes: list[int]) -> Value:
     if to is kinds.DATE:
         return Value(as_date(value), DATE)
     if to in (kinds.DATETIME, kinds.TIMESTAMP, kinds.TIMESTAMPTZ):
-        return Value(as_datetime(value), DATETIME)
+        return _cut(as_datetime(value), Kind.DATETIME, *sizes)
     if to is kinds.TIME:
-        return Value(as_time(value), TIME)
+        return _cut(as_time(value), Kind.TIME, *sizes)
     raise Unsupported(f"CAST to {to.value} is not supported")
+
+
+def _cut(time: str, kind: Kind, digits: int = 0) -> Value:
+    """A time with so many digits after its seconds; MariaDB cuts the others off."""
+    return Value(f"qserv_cut({time}, {10 ** (6 - digits)})" if digits < 6 else time, Type(kind, scale=digits))
 
 
 def _signed(value: Value) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -11,10 +12,12 @@ from qserv.sql.comparisons import as_date, as_datetime, as_time
 from qserv.sql.intervals import CLOCK, MONTHS, unit_of
 from qserv.sql.translate import Translator, function, handles
 from qserv.sql.values import (
+    ANY_FRACTION,
     BIGINT,
     DATE,
     DATETIME,
     INT,
+    TEMPORAL,
     TEXT,
     TIME,
     Kind,
@@ -97,11 +100,10 @@ def _date(translator: Translator, node: exp.Func) -> Value:
 
 @handles(exp.TsOrDsToTimestamp, exp.Timestamp)
 def _timestamp(translator: Translator, node: exp.Func) -> Value:
-    moment = as_datetime(bare(translator, node.this))
+    found = bare(translator, node.this)
+    moment = Value(as_datetime(found), replace(DATETIME, scale=_fraction(found)))
     clock = node.args.get("zone")  # where the parser puts the time that is added
-    if clock is None:
-        return Value(moment, DATETIME)
-    return Value(f"({moment} + to_microseconds(epoch_us({as_time(translator.value(clock))})))", DATETIME)
+    return moment if clock is None else _later(moment, translator.value(clock), "+")
 
 
 @handles(exp.Time)
@@ -213,9 +215,17 @@ def _later(value: Value, step: Value, sign: str) -> Value:
         return Value(f"qserv_clock(epoch_us({value.sql}) {sign} {micros})", TIME)
     moment = f"({as_datetime(value)} {sign} to_microseconds({micros}))"
     if value.kind in (Kind.DATE, Kind.DATETIME):
-        return Value(moment, DATETIME)
+        return Value(moment, replace(DATETIME, scale=max(_fraction(value), _fraction(step))))
     clock = f"CAST(qserv_clock(epoch_us({as_time(value)}) {sign} {micros}) AS VARCHAR)"
     return Value(f"coalesce(qserv_datetime_text({moment}), {clock})", TEXT)
+
+
+def _fraction(value: Value) -> int:
+    """The digits after the seconds of a date, a time, or a text of one."""
+    if value.kind in TEMPORAL:
+        return value.type.scale
+    written = str(value.constant)
+    return min(len(written.partition(".")[2]), 6) if value.constant is not None else ANY_FRACTION
 
 
 _CLOCK_FORMATS = {

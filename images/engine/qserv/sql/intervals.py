@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -10,7 +11,7 @@ from qserv.catalog.errors import Unsupported, WrongArguments
 from qserv.sql.arithmetic import literal_number
 from qserv.sql.comparisons import as_datetime
 from qserv.sql.translate import FUNCTIONS, Function, Translator, handles
-from qserv.sql.values import DATE, DATETIME, TEXT, Kind, Value, integer
+from qserv.sql.values import ANY_FRACTION, DATE, DATETIME, TEXT, Kind, Value, integer
 
 _UNITS = ("MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 CLOCK = _UNITS[:4]
@@ -107,4 +108,5 @@ def _moved(value: Value, amount: str, unit: str, sign: str) -> Value:
         return Value(shown, TEXT)
     if value.kind is Kind.TEXT:
         return Value(f"qserv_datetime_text({moment} {sign} {step})", TEXT)
-    return Value(f"({moment} {sign} {step})", DATETIME)
+    digits = ANY_FRACTION if unit == "MICROSECOND" else value.type.scale  # a DATE has none
+    return Value(f"({moment} {sign} {step})", replace(DATETIME, scale=digits))

@@ -29,6 +29,7 @@ CREATE OR REPLACE MACRO qserv_text(x) AS CASE
     END;
 -- A FLOAT as MySQL shows it: six digits.
 CREATE OR REPLACE MACRO qserv_six_digits(x) AS CAST(printf('%.6g', CAST(x AS DOUBLE)) AS DOUBLE);
+CREATE OR REPLACE MACRO qserv_cut(t, micros) AS t - to_microseconds(CAST(microsecond(t) % micros AS BIGINT));
 CREATE OR REPLACE MACRO qserv_datetime_text(t) AS
     CASE WHEN microsecond(t) % 1000000 = 0 THEN strftime(t, '%Y-%m-%d %H:%M:%S') ELSE strftime(t, '%Y-%m-%d %H:%M:%S.%f') END;
 CREATE OR REPLACE MACRO qserv_datetime(s) AS CASE WHEN regexp_full_match(s, '[0-9]{8}|[0-9]{14}')

@@ -73,9 +73,9 @@ class Leaf:
 class Plan:
     """How a query is answered. ``columns`` are the names that the client sees, in order.
 
-    ``ordered``: the merge's rows come in the order that the query asks for. ``bits`` are the lengths of the columns
-    that are BITs, 0 of others; empty where none is. ``before`` are answered first, in their order. ``otherwise`` is the
-    plan where one of these has more rows than it may.
+    ``ordered``: the merge's rows come in the order that the query asks for. ``types`` are MySQL's types of the
+    columns; empty where nothing is to be told of them. ``before`` are answered first, in their order. ``otherwise`` is
+    the plan where one of these has more rows than it may.
     """
 
     leaves: tuple[Leaf, ...]
@@ -83,7 +83,7 @@ class Plan:
     columns: tuple[str, ...]
     ordered: bool = False
     warnings: tuple[str, ...] = ()
-    bits: tuple[int, ...] = ()
+    types: tuple[Type, ...] = ()
     before: tuple[Preliminary, ...] = ()
     otherwise: Plan | None = None
 

@@ -129,9 +129,8 @@ class Planner:
     def whole(self, statement: exp.Query) -> Plan:
         """The plan of the statement."""
         rows = self.query(statement, None)
-        bits = tuple(type_.bits for _, type_ in rows.columns)
-        plan = _plan_of(rows, self.leaves)
-        return replace(plan, bits=bits if any(bits) else (), before=tuple(self.before))
+        types = tuple(type_ for _, type_ in rows.columns)
+        return replace(_plan_of(rows, self.leaves), types=types, before=tuple(self.before))
 
     def fresh(self) -> str:
         """A name that no other relation has."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MAX_DIGITS = 38
 ALL_DECIMALS = 31
 """The scale of a DOUBLE that is shown with all decimals it has; MariaDB's ``NOT_FIXED_DEC``."""
+ANY_FRACTION = 7
+"""The scale of a time that is shown with as many digits after its seconds as it needs: none, or six."""
 DIVISION_DIGITS = 4
 """MySQL's ``div_precision_increment``: digits that a division adds to the scale of its dividend."""
 
@@ -46,7 +48,8 @@ STRINGS = frozenset({Kind.TEXT, Kind.BINARY})
 @dataclass(frozen=True, slots=True)
 class Type:
     """A MySQL expression's type. ``digits`` and ``scale`` are of exact numbers; a DOUBLE has as scale the decimals that
-    MySQL shows, as of ROUND(x, 2), or ``ALL_DECIMALS``.
+    MySQL shows, as of ROUND(x, 2), or ``ALL_DECIMALS``; a time, with or without a date, the digits after its seconds,
+    or ``ANY_FRACTION``: as many as a value needs.
 
     ``narrow``: the DuckDB type is smaller than the kind's widest (BIGINT, UBIGINT, DOUBLE), so arithmetic must widen.
     ``bits``: the length of a BIT column, which a client is sent as bytes; 0 of all else.
@@ -57,6 +60,11 @@ class Type:
     scale: int = 0
     narrow: bool = False
     bits: int = 0
+
+    @property
+    def fraction(self) -> int | None:
+        """The digits after a time's seconds, where they are the same for all values."""
+        return self.scale if self.kind in (Kind.TIME, Kind.DATETIME) and self.scale < ANY_FRACTION else None
 
     @property
     def duckdb(self) -> str:
@@ -90,8 +98,8 @@ DOUBLE = Type(Kind.DOUBLE, scale=ALL_DECIMALS)
 TEXT = Type(Kind.TEXT)
 BINARY = Type(Kind.BINARY)
 DATE = Type(Kind.DATE)
-TIME = Type(Kind.TIME)
-DATETIME = Type(Kind.DATETIME)
+TIME = Type(Kind.TIME, scale=ANY_FRACTION)
+DATETIME = Type(Kind.DATETIME, scale=ANY_FRACTION)
 
 _DIGITS = {
     Base.BOOL: 3,
@@ -128,9 +136,9 @@ def column_type(declared: SqlType) -> Type:
         Base.DOUBLE: DOUBLE,
         Base.BIT: replace(UBIGINT, bits=declared.length or 1),
         Base.DATE: DATE,
-        Base.TIME: TIME,
-        Base.DATETIME: DATETIME,
-        Base.TIMESTAMP: DATETIME,
+        Base.TIME: Type(Kind.TIME, scale=declared.length or 0),
+        Base.DATETIME: Type(Kind.DATETIME, scale=declared.length or 0),
+        Base.TIMESTAMP: Type(Kind.DATETIME, scale=declared.length or 0),
     }
     return others.get(base) or decimal(declared.length or 10, declared.scale or 0)
 
@@ -250,6 +258,10 @@ def text(value: Value) -> str:
         return f"qserv_text(qserv_six_digits({found.sql}))" if found.type.narrow else f"qserv_text({found.sql})"
     if kind is Kind.BINARY:
         return f"decode({value.sql})"
+    if value.type.fraction is not None:
+        moment = value.sql if kind is Kind.DATETIME else f"DATE '2000-01-01' + {value.sql}"
+        shape, whole = ("%Y-%m-%d %H:%M:%S.%f", 19) if kind is Kind.DATETIME else ("%H:%M:%S.%f", 8)
+        return f"left(strftime({moment}, '{shape}'), {whole + bool(value.type.scale) + value.type.scale})"
     if kind is Kind.DATETIME:
         return f"qserv_datetime_text({value.sql})"
     return f"CAST({finished(value).sql} AS VARCHAR)"
@@ -306,7 +318,7 @@ def common(types: list[Type]) -> Type:
     if kinds <= EXACT | {Kind.DOUBLE}:
         return replace(shown(max(type_.scale for type_ in found)), narrow=all(_fits_float(type_) for type_ in found))
     if kinds <= {Kind.DATE, Kind.DATETIME}:
-        return DATETIME
+        return replace(DATETIME, scale=max(type_.scale for type_ in found))
     return BINARY if Kind.BINARY in kinds else TEXT
 
 

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from math import isclose
 
 from pymysql.connections import Connection
+from pymysql.constants import FIELD_TYPE
 
 RELATIVE = 1e-9
 ABSOLUTE = 1e-12
@@ -23,7 +24,13 @@ class Answer:
     rows: list[Row]
 
 
+_TIMES = (FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.DATE, FIELD_TYPE.TIME)
+
+
 def ask(connection: Connection, sql: str, database: str | None = None) -> Answer:
+    """The answer, with dates and times as the texts that they are sent as: with as many digits."""
+    for each in _TIMES:
+        connection.decoders.pop(each, None)
     with connection.cursor() as cursor:
         if database:
             cursor.execute(f"USE {database}")

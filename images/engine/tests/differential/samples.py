@@ -80,7 +80,10 @@ _ARROW = {
     "BIT(4)": pa.uint64(),
     "DATE": pa.date32(),
     "TIME": pa.time64("us"),
+    "TIME(3)": pa.time64("us"),
     "DATETIME": pa.timestamp("us"),
+    "DATETIME(2)": pa.timestamp("us"),
+    "DATETIME(6)": pa.timestamp("us"),
     "VARBINARY(8)": pa.binary(),
 }
 
@@ -234,6 +237,9 @@ def _objects(rng: np.random.Generator) -> Columns:
         "quality": ("BIT(4)", rng.integers(0, 16, count)),
         "variable": ("BOOL", rng.integers(0, 2, count)),
         "stamp": ("VARBINARY(8)", [int(each).to_bytes(2) if each % 5 else None for each in stamps]),
+        "measured": ("DATETIME(6)", [each + timedelta(microseconds=index % 3 * 70) for index, each in enumerate(seen)]),
+        "filed": ("DATETIME(2)", [each + timedelta(milliseconds=index % 4 * 250) for index, each in enumerate(seen)]),
+        "delay": ("TIME(3)", [time(0, 1, index % 60, index % 5 * 125_000) for index in range(count)]),
     }
 
 

@@ -77,7 +77,12 @@ def test_a_file_outlives_the_process_of_its_worker(cluster: Cluster, opened: Tra
     wait_for(lambda: done(cluster, opened.id))
     cluster.stop_worker(keeper)
     cluster.start_worker(keeper)
-    wait_for(lambda: done(cluster, opened.id) and cluster.client.contributions(opened.id)[0].attempt > 1)
+
+    def done_anew() -> bool:
+        (row,) = cluster.client.contributions(opened.id)
+        return row.attempt > 1 and row.state == "done"
+
+    wait_for(done_anew)
     cluster.client.end_transaction(opened.id, "committed")
     assert cluster.ended(opened.id).state == "committed"
     assert rows_of(cluster, opened.database) == 40

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+from datetime import date, datetime, time
 
 import duckdb
 import numpy as np
@@ -14,8 +14,9 @@ from pymysql.err import DataError, OperationalError
 
 from differential.cases import Case, cases
 from differential.compare import Answer, ask, difference
+from qserv.sql.values import Type
 from sql import expressions
-from sql.world import Rows, World
+from sql.world import Outcome, World
 
 EXAMPLES = 25
 
@@ -25,17 +26,18 @@ BY_OTHERS = {
 }
 
 
-def on_the_wire(rows: Rows) -> Rows:
-    """The rows as a MySQL client sees them."""
+def on_the_wire(found: Outcome) -> Answer:
+    """The answer as a MySQL client sees it."""
+    types = found.plan.types
+    return Answer(found.columns, [tuple(map(_sent, row, types)) for row in found.rows])
 
-    def shown(value: object) -> object:
-        if isinstance(value, time):
-            return timedelta(
-                hours=value.hour, minutes=value.minute, seconds=value.second, microseconds=value.microsecond
-            )
-        return value
 
-    return [tuple(shown(value) for value in row) for row in rows]
+def _sent(value: object, type_: Type) -> object:
+    if not isinstance(value, time | datetime):
+        return value.isoformat() if isinstance(value, date) else value
+    digits = type_.fraction if type_.fraction is not None else 6 * bool(value.microsecond)
+    text = value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value.isoformat("microseconds")
+    return text[: digits - 6 or None] if digits else text[:-7]
 
 
 @pytest.mark.parametrize("case", cases(), ids=str)
@@ -44,7 +46,7 @@ def test_cases(case: Case, world: World, theirs: Connection) -> None:
         pytest.skip(BY_OTHERS[case.title])
     expected = ask(theirs, case.peer_sql, case.database)
     found = world.ask(case.sql, case.database)
-    assert difference(Answer(found.columns, on_the_wire(found.rows)), expected, ordered=case.ordered) is None
+    assert difference(on_the_wire(found), expected, ordered=case.ordered) is None
 
 
 def _same(expression: str, world: World, theirs: Connection) -> None:
@@ -56,7 +58,7 @@ def _same(expression: str, world: World, theirs: Connection) -> None:
             world.ask(sql, "synth")
         return
     found = world.ask(sql, "synth")
-    assert difference(Answer(found.columns, on_the_wire(found.rows)), expected, ordered=False) is None, sql
+    assert difference(on_the_wire(found), expected, ordered=False) is None, sql
 
 
 _SETTINGS = settings(

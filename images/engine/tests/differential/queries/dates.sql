@@ -105,3 +105,33 @@ SELECT firstSeen + INTERVAL '1 2' DAY_HOUR AS a, firstSeen - INTERVAL '1:30' MIN
 
 -- the time of a day in a format
 SELECT TIME_FORMAT(exposure, '%H-%i %h %p %l %k %T %r %%') AS a, TIME_FORMAT(firstSeen, '%H:%i') AS b, TIME_FORMAT('10:11:12.5', '%s.%f') AS c FROM Object WHERE decl > 89.5;
+
+-- moments of so many digits, whole seconds among them
+SELECT objectId, measured, filed, delay, firstSeen FROM Object WHERE chunkId < 3;
+
+-- the first and the last of moments with digits
+SELECT MIN(measured) AS a, MAX(filed) AS b, MIN(delay) AS c, MAX(delay) AS d, MAX(firstSeen) AS e FROM Object;
+
+-- moments with digits as text
+SELECT objectId, CONCAT(measured, '') AS a, CAST(filed AS CHAR) AS b, CONCAT('+', delay) AS c FROM Object WHERE chunkId < 3;
+
+-- moments with digits moved
+SELECT objectId, measured + INTERVAL 1 DAY AS a, filed - INTERVAL 2 HOUR AS b, lastNight + INTERVAL 5 MINUTE AS c FROM Object WHERE chunkId < 3;
+
+-- one of two moments with other digits
+SELECT objectId, COALESCE(firstSeen, measured) AS a, IF(parity > 0, filed, measured) AS b, GREATEST(filed, firstSeen) AS c FROM Object WHERE chunkId < 3;
+
+-- digits that a conversion keeps
+SELECT objectId, CAST(measured AS DATETIME) AS a, CAST(filed AS DATETIME(1)) AS b, CAST(delay AS TIME) AS c, CAST(measured AS DATETIME(6)) AS d FROM Object WHERE chunkId < 3;
+
+-- moments with digits in a union
+SELECT filed AS t FROM Object WHERE chunkId < 2 UNION ALL SELECT measured FROM Object WHERE chunkId < 2;
+
+-- groups and order by moments with digits
+SELECT filed, COUNT(*) AS n FROM Object GROUP BY filed HAVING n > 1 ORDER BY filed DESC LIMIT 20;
+
+-- a subquery of moments with digits
+SELECT t, u FROM (SELECT objectId, MAX(measured) AS t, MIN(delay) AS u FROM Object WHERE chunkId < 3 GROUP BY objectId) AS q;
+
+-- moments of texts and of times that are added
+SELECT TIMESTAMP('2026-01-01 10:00:00.5') AS a, TIMESTAMP('2026-01-01') AS b, TIMESTAMP(measured, '01:00:00') AS c, TIMESTAMP(lastNight, '00:00:00.25') AS d, TIMESTAMP(filed) AS e FROM Object WHERE chunkId < 3;
