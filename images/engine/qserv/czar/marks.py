@@ -21,10 +21,9 @@ _BITS, _FRACTION = b"bits", b"fraction"
 def marked(schema: pa.Schema, types: Sequence[Type]) -> pa.Schema:
     """The schema whose fields tell what its columns' MySQL ``types`` have of it (none at all where these are empty)."""
     for place, type_ in enumerate(types):
-        told = {_BITS: type_.bits or None, _FRACTION: type_.fraction}
-        marks = {name: str(number).encode() for name, number in told.items() if number is not None}
-        if marks:
-            schema = schema.set(place, schema.field(place).with_metadata(marks))
+        name, number = (_BITS, type_.bits) if type_.bits else (_FRACTION, type_.fraction)
+        if number is not None:
+            schema = schema.set(place, schema.field(place).with_metadata({name: str(number).encode()}))
     return schema
 
 
@@ -43,9 +42,10 @@ class Sent:
     """Batches of a ``schema`` as a client is sent them, in the ``binary`` protocol or as texts."""
 
     def __init__(self, schema: pa.Schema, *, binary: bool) -> None:
-        self._bits = {place: bits(field) for place, field in enumerate(schema) if bits(field)}
-        told = {place: fraction(field) for place, field in enumerate(schema)}
-        self._fractions = {place: digits for place, digits in told.items() if digits is not None and not binary}
+        told = {place: field for place, field in enumerate(schema) if field.metadata}
+        self._bits = {place: length for place, field in told.items() if (length := bits(field))}
+        digits = {place: fraction(field) for place, field in told.items() if not binary}
+        self._fractions = {place: found for place, found in digits.items() if found is not None}
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = batch.columns
