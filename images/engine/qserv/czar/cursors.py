@@ -27,6 +27,7 @@ class Cursor:
     def __init__(self, result: Result, schema: pa.Schema, results: CharacterSet) -> None:
         self._result = result
         self._schema = schema
+        self._sent = Sent(schema, binary=True)
         self._results = results
         self._batches = result.batches()
         self._rest: pa.RecordBatch | None = None
@@ -38,12 +39,11 @@ class Cursor:
 
     def rows(self, most: int, sequence: int) -> Iterator[Encoded]:
         """Packets of the next rows, ``most`` of them or all that are left; the first has the number ``sequence``."""
-        sent = Sent(self._schema, binary=True)
         while most and (batch := self._next()) is not None:
             portion = batch.slice(0, most)
             self._rest = batch.slice(portion.num_rows)
             most -= portion.num_rows
-            for piece in encode(sent(portion), sequence, binary=True, codec=self._results.codec):
+            for piece in encode(self._sent(portion), sequence, binary=True, codec=self._results.codec):
                 sequence = piece.sequence
                 yield piece
 

@@ -45,15 +45,14 @@ class Relation:
         """All columns, in order: by case-folded name, the name as declared and the value."""
         if self.table is None:
             return self.known
-        return {
-            folded: self.known.get(folded) or self._know(folded, column)
-            for column in self.table.columns
-            for folded in (column.name.casefold(),)
-        }
+        return {column.name.casefold(): self._pair(column) for column in self.table.columns}
 
-    def _know(self, folded: str, column: Column) -> tuple[str, Value]:
-        sql = f"{self.sql_name}.{name(column.name)}"
-        found = self.known[folded] = (column.name, Value(sql, column_type(column.type), (self, column.name)))
+    def _pair(self, column: Column) -> tuple[str, Value]:
+        folded = column.name.casefold()
+        found = self.known.get(folded)
+        if found is None:
+            sql = f"{self.sql_name}.{name(column.name)}"
+            found = self.known[folded] = (column.name, Value(sql, column_type(column.type), (self, column.name)))
         return found
 
     @property
@@ -71,13 +70,12 @@ class Relation:
         return self.table
 
     def column(self, column: str) -> Value | None:
-        folded = column.casefold()
-        found = self.known.get(folded)
+        found = self.known.get(column.casefold())
         if found is None:
             declared = self.table.column(column) if self.table is not None else None
             if declared is None:
                 return None
-            found = self._know(folded, declared)
+            found = self._pair(declared)
         self.used[found[0]] = None
         if self.recorder is not None:
             self.recorder(self)
