@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from conftest import MariaDb
 from qserv.czar.encoder import MAX_PACKET, encode, packetise
 from qserv.czar.fewrows import texts as few_texts
+from qserv.czar.singles import slots_of
 from qserv.czar.texts import text_column
 
 
@@ -165,3 +166,28 @@ def test_numbers_are_written_as_mariadb_writes_them(mariadb: MariaDb) -> None:
     single = pa.RecordBatch.from_arrays([pa.array(floats, pa.float32()), pa.array(doubles)], names=["f", "d"])
     for place, row in enumerate(expected):
         assert rows(single.slice(place, 1)) == [[None if text is None else text.encode() for text in row]]
+
+
+def test_columns_of_floats_are_written_as_single_values() -> None:
+    """The way through slots, and columns that have a number too large or too small for it."""
+    rng = np.random.default_rng(5)
+    powers = (10.0 ** np.arange(-5, 8)).astype(np.float32)
+    edges = np.concatenate([np.nextafter(powers, np.float32(0)), powers, np.nextafter(powers, np.float32(1e9))])
+    halves = (rng.integers(100_000, 1_000_000, 2000) + 0.5) / 8.0
+    usual = np.concatenate([10.0 ** rng.uniform(-4.9, 7.9, 6000), edges[edges > 1e-5], halves, [0.0, 99_999_888.0]])
+    both = np.concatenate([usual, -usual]).astype(np.float32)
+    columns = {
+        "both": pa.array(both),
+        "tiny": pa.array(10.0 ** rng.uniform(-5.99, -4, both.size), pa.float32()),
+        "gaps": pa.array(np.abs(both), mask=rng.random(both.size) < 0.5),
+        "none": pa.nulls(both.size, pa.float32()),
+        "number": pa.array(np.arange(both.size)),
+        "unlimited": pa.array(np.where(rng.random(both.size) < 0.1, np.float32(np.inf), both)),
+        "absent": pa.array(np.where(rng.random(both.size) < 0.1, np.float32(np.nan), both)),
+        "large": pa.array(np.append(both[1:], np.float32(1e8))),
+        "small": pa.array(np.append(both[1:], np.float32(-9.9e-6))),
+    }
+    single = [slots_of(column) is not None for name, column in columns.items() if name != "number"]
+    assert single == [True] * 6 + [False] * 2
+    expected = zip(*(text_column(column).to_pylist() for column in columns.values()), strict=True)
+    assert rows(pa.record_batch(columns), 250) == [list(row) for row in expected]
