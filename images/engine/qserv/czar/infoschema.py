@@ -63,12 +63,13 @@ _COLUMNS: dict[str, str] = {
     "COLLATIONS": "COLLATION_NAME CHARACTER_SET_NAME ID# IS_DEFAULT IS_COMPILED SORTLEN#",
     "COLLATION_CHARACTER_SET_APPLICABILITY": "COLLATION_NAME CHARACTER_SET_NAME",
     "PROCESSLIST": "ID# USER HOST DB COMMAND TIME# STATE INFO",
+    "QUERIES": "ID USER HOST DB STATE SUBMITTED COMPLETED TIME_MS# ROWS_SENT# CHUNKS# ERROR INFO",
     "KEYWORDS": "WORD RESERVED#",
     "USER_PRIVILEGES": "GRANTEE TABLE_CATALOG PRIVILEGE_TYPE IS_GRANTABLE",
     "SCHEMA_PRIVILEGES": "GRANTEE TABLE_CATALOG TABLE_SCHEMA PRIVILEGE_TYPE IS_GRANTABLE",
     "TABLE_PRIVILEGES": "GRANTEE TABLE_CATALOG TABLE_SCHEMA TABLE_NAME PRIVILEGE_TYPE IS_GRANTABLE",
 }
-"""The tables and their columns, as MySQL 8 names them; ``#`` marks numbers."""
+"""The tables and their columns, as MySQL 8 names them; ``#`` marks numbers. QUERIES, the history, is Qserv's own."""
 
 
 @lru_cache(maxsize=1)
@@ -87,8 +88,13 @@ def table_of(number: int, name: str, columns: Iterable[str]) -> Table:
     return Table(number, NAME, name, TableKind.REPLICATED, made)
 
 
-def virtual(visible: Catalog, placement: Placement, processes: Callable[[], Iterable[Row]]) -> Virtual:
-    """The tables over the databases that an account may read; ``processes``: the queries that it may see run."""
+def virtual(
+    visible: Catalog, placement: Placement, processes: Callable[[], Iterable[Row]], queries: Callable[[], Iterable[Row]]
+) -> Virtual:
+    """The tables over the databases that an account may read.
+
+    ``processes`` and ``queries``: those that it may see, as they run now and as the history has them.
+    """
     makers: dict[str, Callable[[], Iterable[Row]]] = {
         "SCHEMATA": partial(_schemata, visible),
         "TABLES": partial(_tables, visible, placement),
@@ -100,6 +106,7 @@ def virtual(visible: Catalog, placement: Placement, processes: Callable[[], Iter
         "CHARACTER_SETS": lambda: [(CHARSET, COLLATION, "UTF-8 Unicode", 4)],
         "COLLATION_CHARACTER_SET_APPLICABILITY": lambda: [(COLLATION, CHARSET)],
         "PROCESSLIST": processes,
+        "QUERIES": queries,
         "COLLATIONS": lambda: [(COLLATION, CHARSET, 45, "Yes", "Yes", 1)],
     }
     database = schema()

@@ -31,7 +31,7 @@ from qserv.czar.executor import Answer, Executor, Virtual
 from qserv.czar.explain import explain
 from qserv.czar.preparing import Execution, Named
 from qserv.czar.queries import Queries
-from qserv.czar.show import Scene, may_read, process_row, show
+from qserv.czar.show import Scene, history_row, may_read, process_row, show
 from qserv.czar.statements import Value
 from qserv.sql.plan import Plan
 from qserv.sql.planner import plan as make_plan
@@ -240,11 +240,14 @@ class Session:
         for name in sorted(names - {""}):
             may_read(self.account, name)
         if any(name.casefold() == infoschema.NAME for name in names):
-            return infoschema.virtual(self._visible(snapshot), snapshot.placement, self._processes)
+            return infoschema.virtual(self._visible(snapshot), snapshot.placement, self._processes, self._history)
         return None
 
     def _processes(self) -> list[infoschema.Row]:
         return [process_row(query) for query in self._czar.queries.running(self.account)]
+
+    def _history(self) -> list[infoschema.Row]:
+        return [history_row(query) for query in self._czar.queries.history(self.account)]
 
     def _plan(self, statement: exp.Expression, snapshot: Snapshot, virtual: Virtual | None, text: str) -> Plan:
         catalog = virtual.catalog if virtual else self._visible(snapshot)

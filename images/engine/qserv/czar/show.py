@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pyarrow as pa
 from sqlglot import exp
@@ -199,6 +200,19 @@ def process_row(query: QueryRecord, cut: int | None = None) -> Row:
     """A query that runs, as SHOW PROCESSLIST tells it; ``cut``: how many characters of its text."""
     lasted = int(time.time() - query.started)
     return query.connection, query.account, query.czar, query.database, "Query", lasted, "executing", query.sql[:cut]
+
+
+def history_row(query: QueryRecord) -> Row:
+    """A query as ``information_schema.QUERIES`` tells it; times are UTC."""
+    ended = query.ended or time.time()
+    return (
+        query.id, query.account, query.czar, query.database, query.state, _moment(query.started), _moment(query.ended),
+        round(1000 * (ended - query.started)), query.rows, query.chunks, query.error, query.sql,
+    )  # fmt: skip
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _processlist(statement: exp.Show, scene: Scene) -> Shown:

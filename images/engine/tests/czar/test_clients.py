@@ -264,6 +264,19 @@ def test_the_processlist_as_a_table(connection: Connection[Any]) -> None:
     assert rows(connection, asked) == [("joe", "sky", asked)]
 
 
+def test_the_history_as_a_table(cluster: Cluster, connection: Connection[Any]) -> None:
+    done = "SELECT objectId FROM Object LIMIT 7 -- told"
+    rows(connection, done)
+    with contextlib.closing(cluster.connect("root", None)) as root:
+        rows(root, "SELECT COUNT(*) FROM hidden.Object -- told")
+        asked = (
+            "SELECT INFO, USER, DB, STATE, ROWS_SENT, CHUNKS > 0, TIME_MS >= 0, COMPLETED >= SUBMITTED, ERROR "
+            "FROM information_schema.QUERIES WHERE INFO LIKE '%-- told' AND STATE <> 'running' ORDER BY SUBMITTED"
+        )
+        wait_for(lambda: {row[1] for row in rows(root, asked)} == {"joe", "root"})
+    assert rows(connection, asked) == [(done, "joe", "sky", "done", 7, 1, 1, 1, None)]
+
+
 def test_use_and_change_of_database(cluster: Cluster) -> None:
     with contextlib.closing(cluster.connect("root", None)) as connection:
         rows(connection, "USE SKY")
