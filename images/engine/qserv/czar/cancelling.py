@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterator
 
 from qserv.catalog.errors import QservError
 
+RESTART_PAUSES = (0.3, 1.2, 3.5)
+"""Seconds after which workers that could not be reached are asked again, when no other replica is left: one that
+restarts is back in two or three."""
+
 
 class Permit:
     """Asked by whoever works for the query; revoked once, with the error that the query ends with. Thread-safe."""
@@ -29,6 +33,13 @@ class Permit:
         """Raise the reason of the revocation, if there is one."""
         if self._reason is not None:
             raise self._reason
+
+    def pause(self, seconds: float) -> None:
+        """Wait; raises the reason of a revocation as soon as there is one."""
+        woken = threading.Event()
+        with self.stopping(woken.set):
+            woken.wait(seconds)
+        self.check()
 
     def revoke(self, reason: QservError) -> None:
         """Stop all work; later revocations change nothing."""

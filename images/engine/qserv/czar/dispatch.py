@@ -7,7 +7,6 @@ meet in a bounded channel, so that a slow client slows the workers down.
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +31,7 @@ from qserv.catalog.errors import (
 from qserv.catalog.messages import QuerySource, QueryTask
 from qserv.catalog.model import ChunkFiles, FileKind, Placement
 from qserv.catalog.threads import run_apart
-from qserv.czar.cancelling import Permit
+from qserv.czar.cancelling import RESTART_PAUSES, Permit
 from qserv.czar.chunks import Assignment, assign, assign_full, weight
 from qserv.czar.damage import Damage
 from qserv.czar.holding import Channel, ChannelClosedError, Held, SpillSpace
@@ -51,10 +50,6 @@ POINT_BYTES = 64 << 20
 
 _GATHERED = 16_384
 """Rows of a batch that is put together of smaller ones."""
-
-_PAUSES = (0.3, 1.2, 3.5)
-"""Seconds after which workers that could not be reached are asked again, when no other replica is left: one that
-restarts is back in two or three."""
 
 _FATAL = (SqlError, ResourceExhausted, QueryInterrupted, AccessDenied)
 
@@ -213,19 +208,13 @@ class Dispatch:
             return self._assign(failed.chunks)
         except ChunkUnavailable:
             gone = {worker for worker, error in self._told.items() if isinstance(error, Unavailable)}
-            if not gone or self._rounds == len(_PAUSES):
+            if not gone or self._rounds == len(RESTART_PAUSES):
                 raise
-            self._pause(_PAUSES[self._rounds])
+            self.permit.pause(RESTART_PAUSES[self._rounds])
             self._rounds += 1
             for chunk in failed.chunks or (_ANY,):
                 self._refused[chunk] -= gone
             return self._assign(failed.chunks)
-
-    def _pause(self, seconds: float) -> None:
-        woken = threading.Event()
-        with self.permit.stopping(woken.set):
-            woken.wait(seconds)
-        self.permit.check()
 
     def _alone(self, first: Assignment) -> Iterator[pa.RecordBatch | pa.Schema]:
         waiting, named = [first], False

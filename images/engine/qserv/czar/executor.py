@@ -20,6 +20,7 @@ from qserv.catalog.metadata import Metadata, Snapshot
 from qserv.catalog.model import Catalog, Placement, WorkerFacts
 from qserv.catalog.trust import Trust
 from qserv.czar import lookup
+from qserv.czar.cancelling import Permit
 from qserv.czar.chunks import chunks_of
 from qserv.czar.damage import Damage
 from qserv.czar.dispatch import Ask, Dispatch, lane_of
@@ -133,13 +134,13 @@ class Executor:
         run = _Run(self, query, plan, placement, virtual)
         return Answer(query, plan, run.items(), lambda error: queries.end(query, error))
 
-    def chunks(self, leaf: Leaf, placement: Placement) -> tuple[int, ...]:
+    def chunks(self, leaf: Leaf, placement: Placement, permit: Permit) -> tuple[int, ...]:
         """The chunks that a leaf is asked of, by its restriction, its look-ups and the files there are."""
         chosen = leaf.restriction.chunks
         for wanted in leaf.restriction.lookups:
             if chosen is not None and not chosen:
                 break
-            found = lookup.find(wanted, placement, self.workers, self._pool, self.damage)
+            found = lookup.find(wanted, placement, self.workers, self._pool, self.damage, permit)
             chosen = found if chosen is None else chosen & found
         return chunks_of(leaf, placement, chosen)
 
@@ -213,7 +214,7 @@ class _Run:
         if all(mine):
             yield from self._here(leaf)
             return
-        chunks = () if leaf.family is None else self._executor.chunks(leaf, self._placement)
+        chunks = () if leaf.family is None else self._executor.chunks(leaf, self._placement, self._query.permit)
         self._query.progress.chunks += len(chunks)
         if leaf.family is not None and not chunks:
             yield from self._here(leaf)

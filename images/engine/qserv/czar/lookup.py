@@ -11,10 +11,11 @@ from concurrent.futures import Executor
 
 import numpy as np
 
-from qserv.catalog.errors import ChunkUnavailable, QservError, SqlError
+from qserv.catalog.errors import ChunkUnavailable, QservError, SqlError, Unavailable
 from qserv.catalog.flight import WorkerClient
 from qserv.catalog.messages import ChunkLookup
 from qserv.catalog.model import Placement, WorkerFacts, WorkerState
+from qserv.czar.cancelling import RESTART_PAUSES, Permit
 from qserv.czar.damage import Damage
 from qserv.sql.plan import KeyLookup
 from qserv.storage.index import partition_of
@@ -22,18 +23,22 @@ from qserv.storage.index import partition_of
 Clients = Callable[[WorkerFacts], WorkerClient]
 
 
-def find(lookup: KeyLookup, placement: Placement, clients: Clients, pool: Executor, damage: Damage) -> frozenset[int]:
+def find(
+    lookup: KeyLookup, placement: Placement, clients: Clients, pool: Executor, damage: Damage, permit: Permit
+) -> frozenset[int]:
     """The chunks that hold rows of the keys.
 
     Raises
     ------
     ChunkUnavailable
         Where no replica of a partition of the index answers.
+    QservError
+        Why the query's permit was revoked while this waited for workers that restart.
     """
     asked = _requests(lookup, placement)
     if len(asked) == 1:
-        return _ask(asked[0], lookup, placement, clients, damage)
-    found = pool.map(lambda request: _ask(request, lookup, placement, clients, damage), asked)
+        return _ask(asked[0], lookup, placement, clients, damage, permit)
+    found = pool.map(lambda request: _ask(request, lookup, placement, clients, damage, permit), asked)
     return frozenset().union(*found)
 
 
@@ -65,24 +70,35 @@ def _requests(lookup: KeyLookup, placement: Placement) -> list[tuple[int, ChunkL
 
 
 def _ask(
-    request: tuple[int, ChunkLookup], lookup: KeyLookup, placement: Placement, clients: Clients, damage: Damage
+    request: tuple[int, ChunkLookup],
+    lookup: KeyLookup,
+    placement: Placement,
+    clients: Clients,
+    damage: Damage,
+    permit: Permit,
 ) -> frozenset[int]:
     number, wish = request
-    family = lookup.director.family
-    held = placement.index_replicas.get(family.id if family else 0, {}).get(number, ())
+    director = lookup.director
+    held = placement.index_replicas.get(director.family.id if director.family else 0, {}).get(number, ())
     workers = [placement.workers[worker] for worker in held if worker in placement.workers]
+    workers = [worker for worker in workers if worker.state is not WorkerState.LOST]
+    workers.sort(key=lambda facts: facts.state is WorkerState.SUSPECT)
     told = ""
-    for worker in sorted(workers, key=lambda facts: facts.state is WorkerState.SUSPECT):
-        if worker.state is WorkerState.LOST:
-            continue
-        try:
-            return frozenset(clients(worker).chunks_of(wish))
-        except SqlError:
-            raise
-        except QservError as error:
-            damage.note(worker.id, error)
-            told = f" ({error.message})"
+    for pause in (*RESTART_PAUSES, None):
+        unreachable = False
+        for worker in workers:
+            try:
+                return frozenset(clients(worker).chunks_of(wish))
+            except SqlError:
+                raise
+            except QservError as error:
+                damage.note(worker.id, error)
+                told = f" ({error.message})"
+                unreachable |= isinstance(error, Unavailable)
+        if pause is None or not unreachable:
+            break
+        permit.pause(pause)
     raise ChunkUnavailable(
         f"no worker that can be reached holds partition {number} of the index of "
-        f"{lookup.director.database}.{lookup.director.name}{told}: try again, and look at `qserv status`"
+        f"{director.database}.{director.name}{told}: try again, and look at `qserv status`"
     )

@@ -27,6 +27,7 @@ from qserv.catalog.errors import (
 from qserv.catalog.metadata import Account, Snapshot
 from qserv.catalog.model import Catalog, Database
 from qserv.czar import infoschema, marks, statements, variables
+from qserv.czar.cancelling import Permit
 from qserv.czar.executor import Answer, Executor, Virtual
 from qserv.czar.explain import explain
 from qserv.czar.preparing import Execution, Named
@@ -321,7 +322,7 @@ class Session:
         snapshot = self._czar.executor.snapshot()
         plan = self._plan(target, snapshot, self._virtual(target, snapshot), target.sql(dialect="mysql"))
         placement = snapshot.placement
-        rows = explain(plan, placement, lambda leaf: self._czar.executor.chunks(leaf, placement))
+        rows = explain(plan, placement, lambda leaf: self._czar.executor.chunks(leaf, placement, Permit()))
         return Result(schema=rows.schema, rows=rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import Any
 
 import pymysql
@@ -157,6 +158,22 @@ def test_a_stopped_worker_is_answered_for_by_others(cluster: Cluster) -> None:
             assert cluster.ask(f"SELECT objectId FROM Object WHERE objectId = {key}") == [(key,)]
     finally:
         stopped.start()
+
+
+def test_a_look_up_waits_for_workers_that_restart(cluster: Cluster) -> None:
+    for worker in cluster.workers:
+        worker.stop()
+
+    def start() -> None:
+        for worker in cluster.workers:
+            worker.start()
+
+    restart = threading.Timer(0.5, start)
+    restart.start()
+    try:
+        assert cluster.ask("SELECT objectId FROM Object WHERE objectId IN (7, 8, 9) ORDER BY 1") == [(7,), (8,), (9,)]
+    finally:
+        restart.join()
 
 
 def test_too_many_stopped_workers_name_the_chunks(cluster: Cluster) -> None:
