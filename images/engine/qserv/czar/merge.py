@@ -25,6 +25,7 @@ from qserv.catalog.settings import CzarSettings
 from qserv.czar.cancelling import Permit
 from qserv.sql.functions import SETUP
 from qserv.sql.plan import Leaf, Source
+from qserv.storage.chunkfile import write_empty
 from qserv.storage.duck import open_closed, stream
 from qserv.storage.pairs import own, register_none
 from qserv.storage.schema import file_schema
@@ -64,7 +65,7 @@ class Merger:
         with self._lock:
             if not path.exists():
                 unfinished = path.with_suffix(".new")
-                pq.write_table(schema.empty_table(), unfinished)
+                write_empty(unfinished, schema)
                 unfinished.rename(path)
         return path
 

@@ -168,9 +168,6 @@ class Value:
     def kind(self) -> Kind:
         return self.type.kind
 
-    def typed(self, type_: Type) -> Value:
-        return replace(self, type=type_)
-
 
 def quote(text: str) -> str:
     """A string literal of DuckDB. NUL cannot stand in a statement."""

@@ -130,11 +130,6 @@ def index_block(keys: npt.NDArray[np.integer], chunk: Ints, subchunk: Ints, part
     return Block(rows, partition_of(keys, partitions), partitions, column=PARTITION_COLUMN)
 
 
-def slices(block: pa.Table, column: str) -> Iterator[tuple[int, int, int]]:
-    """The runs of equal units of a sorted block: unit, first row, number of rows."""
-    yield from runs_of(block.column(column).to_numpy())
-
-
 def runs_of(units: Ints) -> Iterator[tuple[int, int, int]]:
     """The runs of equal units: unit, first place, how many."""
     if not units.size:

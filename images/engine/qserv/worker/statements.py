@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import threading
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from qserv.catalog.errors import WorkerFailed
 from qserv.catalog.messages import QuerySource, QueryTask
+from qserv.storage.chunkfile import write_empty
+from qserv.storage.schema import decode_ipc
 from qserv.worker.lanes import Parameters
 
 _SAMPLE = 4
@@ -34,10 +32,8 @@ class EmptyFiles:
         with self._lock:
             found = self._paths.get(schema_ipc)
             if found is None:
-                raw = base64.b64decode(schema_ipc)
-                schema = pa.ipc.read_schema(pa.py_buffer(raw))
-                path = self._folder / f"{hashlib.sha256(raw).hexdigest()}.parquet"
-                pq.write_table(schema.empty_table(), path)
+                path = self._folder / f"{hashlib.sha256(schema_ipc.encode()).hexdigest()}.parquet"
+                write_empty(path, decode_ipc(schema_ipc))
                 found = self._paths[schema_ipc] = str(path)
             return found
 

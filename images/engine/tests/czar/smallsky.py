@@ -35,7 +35,7 @@ from qserv.catalog.spec import FamilySpec, TableSpec
 from qserv.catalog.trust import Trust
 from qserv.czar.main import Ports, serving
 from qserv.sky.chunker import partitioning
-from qserv.storage.blocks import PARTITION_COLUMN, Block, Director, cut_director, slices
+from qserv.storage.blocks import PARTITION_COLUMN, Block, Director, cut_director, runs_of
 from qserv.storage.chunkfile import write_chunk
 from qserv.storage.files import StoredFile
 from qserv.storage.index import write_index
@@ -219,7 +219,7 @@ def load_director(loader: Loader, table: tables.TableRow, rows: pa.Table) -> Non
 
 def _by_unit(block: Block, column: str) -> dict[int, pa.Table]:
     rows = block.take(block.order())
-    return {number: rows.slice(start, count) for number, start, count in slices(rows, column)}
+    return {number: rows.slice(start, count) for number, start, count in runs_of(rows[column].to_numpy())}
 
 
 def _writer(table: tables.TableRow, number: int, kind: FileKind, parts: list[pa.Table]) -> Callable[[Path], StoredFile]:

@@ -21,7 +21,7 @@ from qserv.storage.blocks import (
     cut_director,
     cut_placed,
     group_order,
-    slices,
+    runs_of,
 )
 from qserv.storage.chunkfile import write_chunk, write_empty
 from qserv.storage.index import partition_of
@@ -85,10 +85,10 @@ def test_names_are_found_in_any_case() -> None:
         cut_director(director_rows(), Director(SKY, 0.2, "objectId", ("ra", "dec"), 7))
 
 
-def test_slices_are_the_runs_of_a_sorted_block() -> None:
-    block = pa.table({"chunkId": pa.array([3, 3, 5, 9, 9, 9], pa.int32())})
-    assert list(slices(block, "chunkId")) == [(3, 0, 2), (5, 2, 1), (9, 3, 3)]
-    assert list(slices(block.slice(0, 0), "chunkId")) == []
+def test_runs_of_equal_units() -> None:
+    units = np.array([3, 3, 5, 9, 9, 9])
+    assert list(runs_of(units)) == [(3, 0, 2), (5, 2, 1), (9, 3, 3)]
+    assert list(runs_of(units[:0])) == []
 
 
 @pytest.mark.parametrize("distinct", [5, 70_000])
@@ -144,7 +144,7 @@ def test_placed_rows_tell_how_far_they_lie_outside() -> None:
 def test_chunk_files_are_sorted_and_hold_all_rows(tmp_path: Path) -> None:
     main = moved(cut_director(director_rows(), DIRECTOR).main)
     seen = 0
-    for unit, first, count in slices(main, "chunkId"):
+    for unit, first, count in runs_of(main["chunkId"].to_numpy()):
         part = main.slice(first, count)
         halves = part.to_batches(max_chunksize=max(1, count // 2))
         stored = write_chunk(
