@@ -34,7 +34,7 @@ from qserv.catalog.threads import run_apart
 from qserv.czar.cancelling import RESTART_PAUSES, Permit
 from qserv.czar.chunks import Assignment, assign, assign_full, weight
 from qserv.czar.damage import Damage
-from qserv.czar.holding import Channel, ChannelClosedError, Held, SpillSpace
+from qserv.czar.holding import Channel, ChannelClosedError, Held, HoldingSpace
 from qserv.czar.lookup import Clients
 from qserv.sql.plan import Leaf
 from qserv.storage.schema import encode_ipc, file_schema
@@ -154,13 +154,12 @@ class Dispatch:
     ask: Ask
     clients: Clients
     permit: Permit
-    space: SpillSpace
+    space: HoldingSpace
     damage: Damage
     progress: Progress
     _refused: dict[int, frozenset[int]] = field(default_factory=lambda: defaultdict(frozenset))
     _told: dict[int, QservError] = field(default_factory=dict)
     _rounds: int = 0
-    _workers: int = 1
 
     def batches(self) -> Iterator[pa.RecordBatch | pa.Schema]:
         """First the schema, then all rows of all chunks, in any order.
@@ -173,7 +172,6 @@ class Dispatch:
             What the workers found wrong with the query, or why it was stopped.
         """
         assignments = self._assign(self.ask.chunks)
-        self._workers = len(assignments)
         rows = self._alone(assignments[0]) if len(assignments) == 1 and self.ask.lane == "point" else None
         enough = self.ask.leaf.limit
         given = 0
@@ -281,7 +279,7 @@ class Dispatch:
 
     def _read(self, assignment: Assignment) -> Generator[pa.RecordBatch | pa.Schema | _Failed, None, None]:
         """A worker's schema and rows, each batch when it is whole; last what it left undone, if it failed."""
-        held = Held(self.space, self._workers)
+        held = Held(self.space)
         done: set[int] = set()
         try:
             client = self.clients(self.ask.placement.workers[assignment.worker])

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 from qserv.czar.binary import binary_parts
 from qserv.czar.fewrows import FEW, payloads
 from qserv.czar.packing import fixed_width, length_prefixed
-from qserv.czar.singles import Slots, side_by_side, slots_of
+from qserv.czar.singles import fit, side_by_side
 from qserv.czar.texts import text_column
 
 ROWS = 8192
@@ -83,17 +84,12 @@ def _encoded(batch: pa.RecordBatch, step: int, start: int, sequence: int, *, bin
 def _text_parts(batch: pa.RecordBatch) -> list[pa.Array]:
     """The columns' values, neighbours of the type FLOAT in one part."""
     parts: list[pa.Array] = []
-    singles: list[Slots] = []
-    for column in batch.columns:
-        slots = slots_of(column) if pa.types.is_float32(column.type) else None
-        if slots is not None:
-            singles.append(slots)
-            continue
-        if singles:
-            parts.append(side_by_side(singles))
-            singles = []
-        parts += length_prefixed(text_column(column))
-    return [*parts, side_by_side(singles)] if singles else parts
+    for single, columns in groupby(batch.columns, lambda column: pa.types.is_float32(column.type) and fit(column)):
+        if single:
+            parts.append(side_by_side(list(columns)))
+        else:
+            parts += (part for column in columns for part in length_prefixed(text_column(column)))
+    return parts
 
 
 def _in_codec(batch: pa.RecordBatch, codec: str) -> pa.RecordBatch:

@@ -24,7 +24,7 @@ from qserv.czar.cancelling import Permit
 from qserv.czar.chunks import chunks_of
 from qserv.czar.damage import Damage
 from qserv.czar.dispatch import Ask, Dispatch, lane_of
-from qserv.czar.holding import SpillSpace
+from qserv.czar.holding import HoldingSpace
 from qserv.czar.merge import Merger, Session
 from qserv.czar.queries import Queries, Query
 from qserv.sql.beforehand import Given, bound
@@ -110,7 +110,7 @@ class Answer:
 class Executor:
     """Answers statements over the snapshot that is current when they come."""
 
-    def __init__(self, metadata: Metadata, workers: Workers, merger: Merger, space: SpillSpace) -> None:
+    def __init__(self, metadata: Metadata, workers: Workers, merger: Merger, space: HoldingSpace) -> None:
         self._metadata = metadata
         self.workers = workers
         self.merger = merger

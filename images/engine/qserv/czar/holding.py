@@ -19,53 +19,58 @@ from qserv.catalog.errors import DiskFull, ResourceExhausted
 
 T = TypeVar("T")
 
-HELD_IN_MEMORY = 32 << 20
-"""Bytes of unfinished batches that a leaf holds in memory, in equal parts for its workers."""
 
-_LEAST = 1 << 20
-"""Bytes that any worker's part has."""
+class HoldingSpace:
+    """What the held rows of all queries of a czar may take: so many bytes of memory, and beyond them of disk."""
 
-
-class SpillSpace:
-    """The bytes on disk that all held rows of a czar may take."""
-
-    def __init__(self, folder: Path, limit: int) -> None:
+    def __init__(self, folder: Path, memory: int, disk: int) -> None:
         self.folder = folder
-        self._limit = limit
-        self._used = 0
         self._lock = threading.Lock()
+        self._memory, self._memory_limit = 0, memory
+        self._disk, self._disk_limit = 0, disk
 
-    def take(self, size: int) -> None:
+    def take_memory(self, size: int) -> bool:
+        """Whether there is room, which is taken then."""
         with self._lock:
-            if self._used + size > self._limit:
+            fits = self._memory + size <= self._memory_limit
+            if fits:
+                self._memory += size
+            return fits
+
+    def take_disk(self, size: int) -> None:
+        """Raises ResourceExhausted where there is no room."""
+        with self._lock:
+            if self._disk + size > self._disk_limit:
                 raise ResourceExhausted(
-                    f"rows waiting on the czar's disk would take more than its limit of {self._limit} bytes: "
+                    f"rows waiting on the czar's disk would take more than its limit of {self._disk_limit} bytes: "
                     "ask for fewer rows or columns, or raise QSERV_CZAR_SPILL_LIMIT"
                 )
-            self._used += size
+            self._disk += size
 
-    def give_back(self, size: int) -> None:
+    def give_back(self, *, memory: int = 0, disk: int = 0) -> None:
         with self._lock:
-            self._used -= size
+            self._memory -= memory
+            self._disk -= disk
 
 
 class Held:
-    """The rows of one batch of chunks until it is whole, of one of so many ``workers`` of a leaf. For one thread."""
+    """The rows of one batch of chunks until it is whole, of one worker. For one thread."""
 
-    def __init__(self, space: SpillSpace, workers: int) -> None:
+    def __init__(self, space: HoldingSpace) -> None:
         self._space = space
-        self._room = max(_LEAST, HELD_IN_MEMORY // workers)
-        self._batches: list[pa.RecordBatch] = []
-        self._bytes = 0
+        self._batches: deque[pa.RecordBatch] = deque()
         self._spilled = 0
         self._file: IO[bytes] | None = None
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        self._batches.append(batch)
-        self._bytes += batch.nbytes
-        if self._bytes > self._room:
-            self._spill()
+        if self._space.take_memory(batch.nbytes):
+            self._batches.append(batch)
+            return
+        while self._batches:
+            self._spill(self._batches[0])
+            self._drop_first()
+        self._spill(batch)
 
     def release(self) -> Iterator[pa.RecordBatch]:
         """All rows, in the order they came; afterwards it is empty."""
@@ -73,30 +78,34 @@ class Held:
             self._writer.close()
             self._file.seek(0)
             yield from pa.ipc.open_stream(self._file)
-        waiting, self._batches = deque(self._batches), []
-        while waiting:
-            yield waiting.popleft()  # so that each is given up as it is taken
+        while self._batches:
+            yield self._drop_first()
         self.clear()
 
     def clear(self) -> None:
+        while self._batches:
+            self._drop_first()
         if self._file is not None:
             self._file.close()
-        self._space.give_back(self._spilled)
+        self._space.give_back(disk=self._spilled)
         self._file = self._writer = None
-        self._batches, self._bytes, self._spilled = [], 0, 0
+        self._spilled = 0
 
-    def _spill(self) -> None:
-        self._space.take(self._bytes)
-        self._spilled += self._bytes
+    def _drop_first(self) -> pa.RecordBatch:
+        batch = self._batches.popleft()
+        self._space.give_back(memory=batch.nbytes)
+        return batch
+
+    def _spill(self, batch: pa.RecordBatch) -> None:
+        self._space.take_disk(batch.nbytes)
+        self._spilled += batch.nbytes
         try:
             if self._writer is None:
                 self._file = tempfile.TemporaryFile(dir=self._space.folder)  # noqa: SIM115 -- closed by clear()
-                self._writer = pa.ipc.new_stream(self._file, self._batches[0].schema)
-            for batch in self._batches:
-                self._writer.write_batch(batch)
+                self._writer = pa.ipc.new_stream(self._file, batch.schema)
+            self._writer.write_batch(batch)
         except OSError as error:
             raise DiskFull(f"the czar's folder {self._space.folder} cannot take waiting rows: {error}") from error
-        self._batches, self._bytes = [], 0
 
 
 class ChannelClosedError(Exception):

@@ -21,7 +21,7 @@ from qserv.catalog.trust import Trust
 from qserv.czar.door import Door
 from qserv.czar.executor import Executor, Workers
 from qserv.czar.flight import SqlFlight
-from qserv.czar.holding import SpillSpace
+from qserv.czar.holding import HoldingSpace
 from qserv.czar.http import make_app
 from qserv.czar.merge import Merger
 from qserv.czar.queries import Queries
@@ -32,6 +32,9 @@ log = logs.get(__name__)
 
 _SPARE_THREADS = 16
 _PAUSE = 1.0
+
+_HELD_PART = 8
+"""Rows that wait for their batch to be whole may take this part of what merges may, beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +92,8 @@ async def serving(settings: CzarSettings, metadata: Metadata) -> AsyncIterator[P
     settings.result_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     trust = Trust.from_settings(settings)
     queries = Queries(metadata, settings.name)
-    executor = Executor(
-        metadata, Workers(trust), Merger(settings), SpillSpace(settings.result_dir, settings.spill_limit)
-    )
+    space = HoldingSpace(settings.result_dir, settings.memory_limit // _HELD_PART, settings.spill_limit)
+    executor = Executor(metadata, Workers(trust), Merger(settings), space)
     czar = Czar(executor, queries, settings.query_timeout, _facts(settings))
     pool = ThreadPoolExecutor(settings.max_connections + _SPARE_THREADS, thread_name_prefix="statement")
     mysql = MysqlServer(Door(czar, metadata, trust, pool), settings.max_connections)

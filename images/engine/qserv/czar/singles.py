@@ -13,7 +13,6 @@ of them look like.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +21,16 @@ import pyarrow as pa
 from qserv.czar.texts import FLOAT_DIGITS
 
 Words = npt.NDArray[np.uint64]
-Lengths = npt.NDArray[np.intp]
 
 _NULL = 0xFB
 _MILLION = 10**FLOAT_DIGITS
 _SLOT = 16
 
+_AT_ONCE = 16_384
+"""Values that are worked on at a time: what their arrays take stays in the processor's cache."""
+
 _EXPONENTS = range(-6, 8)
+_LEAST, _LEAST_NEGATIVE, _BELOW = np.float32(1e-6), np.float32(1e-5), np.float32(0.999999e8)
 _LAYOUTS = [(b"", each) for each in _EXPONENTS] + [(b"-", each) for each in _EXPONENTS[1:]]
 """A sign and a decimal exponent. Those of negative numbers follow those of the others."""
 
@@ -74,35 +76,40 @@ _LENGTHS = np.array([_length(each, zeros) for each in range(len(_LAYOUTS)) for z
 _USED = (np.arange(_SLOT) <= np.arange(_SLOT)[:, None]).view(f"V{_SLOT}").ravel()
 
 
-@dataclass(frozen=True, slots=True)
-class Slots:
-    """A column's values in slots: both words, and the bytes of the text, of each row."""
+def fit(column: pa.FloatArray) -> bool:
+    """Whether all values of a column are 0, NULL, not finite, or within the bounds."""
+    values = column.fill_null(0.0).to_numpy()
+    size = np.abs(values)
+    good = (size < _BELOW) & (size >= np.where(values < 0, _LEAST_NEGATIVE, _LEAST))
+    return bool((good | (size == 0) | ~np.isfinite(size)).all())
 
-    first: Words
-    second: Words
-    length: Lengths
+
+def side_by_side(columns: Sequence[pa.FloatArray]) -> pa.BinaryArray:
+    """The values of columns that fit, as length-encoded strings, those of a row in one piece."""
+    rows, count = len(columns[0]), len(columns)
+    values = np.empty((rows, count))
+    for place, column in enumerate(columns):
+        values[:, place] = column.fill_null(np.nan).to_numpy()
+    step = max(1, _AT_ONCE // count)
+    texts, sizes = zip(*(_texts(values[start : start + step].ravel()) for start in range(0, rows, step)), strict=True)
+    offsets = np.zeros(rows + 1, np.int32)
+    np.cumsum(np.concatenate(sizes).reshape(rows, count).sum(axis=1), out=offsets[1:])
+    return pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(np.concatenate(texts))])
 
 
-def slots_of(column: pa.FloatArray) -> Slots | None:
-    """The slots of a column, or None where not all of its values fit. NULL, NaN and infinities are the byte 0xFB."""
-    values = column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+def _texts(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.intp]]:
+    """The bytes of numbers that fit, one after another, and how many each has. What is not finite is the byte 0xFB."""
     negative, size = np.signbit(values), np.abs(values)
     absent, zero = ~np.isfinite(size), size == 0
-    without = absent | zero
-    fits = (size >= np.where(negative, 1e-5, 1e-6)) & (size < 0.999999e8)
-    if not (fits | without).all():
-        return None
-    if without.any():
-        size = np.where(without, 1.0, size)
-    exponent = np.floor(np.log10(size)).astype(np.intp)
+    exponent = np.floor(np.log10(np.where(absent | zero, 1.0, size))).astype(np.intp)
     place = np.maximum(exponent - _EXPONENTS.start, 0)
+    size[absent] = 0
     digits = np.rint(size * _UP[place] / _DOWN[place]).astype(np.intp)
     layout = place + _NEGATIVE * negative
     carried = digits >= _MILLION
     if carried.any():
         digits[carried] //= 10
         layout += carried
-    digits[zero] = 0
     high = digits // 1000
     low = digits - 1000 * high
     zeros = _ZEROS[low] + _ZEROS[high] * (low == 0)
@@ -110,22 +117,8 @@ def slots_of(column: pa.FloatArray) -> Slots | None:
     six = _CHARACTERS[high] | _CHARACTERS[low] << np.uint64(24)
     whole = six & _WHOLE[layout]
     body = whole | _POINT[layout] | (six ^ whole) << _ROOM[layout]
-    first = _LEAD[layout] | body << np.uint64(8) << _LEFT[layout] | length.astype(np.uint64)
-    first[absent], length[absent] = _NULL, 0
-    return Slots(first, body >> _RIGHT[layout], length)
-
-
-def side_by_side(columns: Sequence[Slots]) -> pa.BinaryArray:
-    """The columns' length-encoded strings, those of a row in one piece."""
-    rows = len(columns[0].length)
-    slots = np.empty((rows, len(columns), 2), "<u8")
-    used = np.empty((rows, len(columns)), _USED.dtype)
-    sizes = np.full(rows, len(columns))
-    for place, column in enumerate(columns):
-        slots[:, place, 0], slots[:, place, 1] = column.first, column.second
-        used[:, place] = _USED[column.length]
-        sizes += column.length
-    offsets = np.zeros(rows + 1, np.int32)
-    np.cumsum(sizes, out=offsets[1:])
-    data = slots.view(np.uint8).ravel()[used.view(np.bool_).ravel()]
-    return pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    slots = np.empty((len(values), 2), "<u8")
+    slots[:, 0] = _LEAD[layout] | body << np.uint64(8) << _LEFT[layout] | length.astype(np.uint64)
+    slots[:, 1] = body >> _RIGHT[layout]
+    slots[absent, 0], length[absent] = _NULL, 0
+    return slots.view(np.uint8).ravel()[_USED[length].view(np.bool_)], length + 1
