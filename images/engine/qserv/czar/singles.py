@@ -26,7 +26,7 @@ _NULL = 0xFB
 _MILLION = 10**FLOAT_DIGITS
 _SLOT = 16
 
-_AT_ONCE = 16_384
+_AT_ONCE = 32_768
 """Values that are worked on at a time: what their arrays take stays in the processor's cache."""
 
 _EXPONENTS = range(-6, 8)

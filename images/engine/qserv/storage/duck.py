@@ -21,7 +21,6 @@ import duckdb
 import pyarrow as pa
 
 _CLOSED = """
-SET preserve_insertion_order = true;
 SET enable_progress_bar = false;
 SET GLOBAL parquet_metadata_cache = true;
 SET GLOBAL TimeZone = 'UTC';
@@ -39,6 +38,8 @@ def open_closed(
     spill_limit: int,
     threads: int,
     setup_sql: str = "",
+    *,
+    ordered: bool = True,
 ) -> duckdb.DuckDBPyConnection:
     """A new in-memory DuckDB that reads Parquet files below ``data_dirs`` only.
 
@@ -49,6 +50,7 @@ def open_closed(
     spill_dir : made if it is not there; of this instance alone.
     threads : of the instance.
     setup_sql : statements to run before the configuration is locked, such as ``CREATE MACRO``.
+    ordered : whether rows keep the order of what they are read from. It costs: a LIMIT then finds its rows by a join.
     """
     spill_dir.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(":memory:")
@@ -60,6 +62,7 @@ def open_closed(
         connection.execute(f"SET memory_limit = '{int(memory_limit)}B'")
         connection.execute(f"SET temp_directory = {_literal(spill_dir)}")
         connection.execute(f"SET max_temp_directory_size = '{int(spill_limit)}B'")
+        connection.execute(f"SET preserve_insertion_order = {ordered}")
         if setup_sql:
             connection.execute(setup_sql)
         folders = ", ".join(_literal(folder) for folder in data_dirs)

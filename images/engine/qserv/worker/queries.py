@@ -61,7 +61,7 @@ class Queries:
         def lane(name: str, memory: int, *, slots: int, threads: int, whole: bool) -> Lane:
             folders = (data_dir, empty)
             spill = settings.spill_limit // 2
-            closed = open_closed(folders, memory, scratch / f"spill-{name}", spill, threads, SETUP)
+            closed = open_closed(folders, memory, scratch / f"spill-{name}", spill, threads, SETUP, ordered=False)
             room = Room(self._searchers, settings.threads, min(memory, _ROWS_LIMIT) // _ROWS_SHARE)
             return Lane(name, closed, room, slots=slots, whole=whole)
 
