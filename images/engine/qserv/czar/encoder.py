@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from qserv.czar.binary import binary_parts
 from qserv.czar.fewrows import FEW, payloads
 from qserv.czar.packing import fixed_width, length_prefixed
-from qserv.czar.singles import fit, side_by_side
+from qserv.czar.singles import float_parts
 from qserv.czar.texts import text_column
 
 ROWS = 8192
@@ -82,11 +82,11 @@ def _encoded(batch: pa.RecordBatch, step: int, start: int, sequence: int, *, bin
 
 
 def _text_parts(batch: pa.RecordBatch) -> list[pa.Array]:
-    """The columns' values, neighbours of the type FLOAT in one part."""
+    """The columns' values; those of neighbours of the type FLOAT together."""
     parts: list[pa.Array] = []
-    for single, columns in groupby(batch.columns, lambda column: pa.types.is_float32(column.type) and fit(column)):
+    for single, columns in groupby(batch.columns, lambda column: pa.types.is_float32(column.type)):
         if single:
-            parts.append(side_by_side(list(columns)))
+            parts += float_parts(list(columns))
         else:
             parts += (part for column in columns for part in length_prefixed(text_column(column)))
     return parts
