@@ -99,7 +99,7 @@ def _side_by_side(columns: Sequence[pa.FloatArray]) -> pa.BinaryArray | None:
     rows, count = len(columns[0]), len(columns)
     values = np.empty((rows, count))
     for place, column in enumerate(columns):
-        values[:, place] = column.fill_null(np.nan).to_numpy()
+        values[:, place] = column.to_numpy(zero_copy_only=False)  # NULL is NaN
     step = max(1, _AT_ONCE // count)
     texts, sizes = [], []
     for start in range(0, rows, step):
