@@ -161,7 +161,7 @@ class _Run:
         self._query = query
         self._plan = plan
         self._placement = placement
-        self._tables = {number: make() for number, make in virtual.rows.items()} if virtual else {}
+        self._virtual = virtual.rows if virtual else {}
 
     def items(self) -> Items:
         """The answer's schema, then its rows."""
@@ -227,9 +227,11 @@ class _Run:
 
     def _here(self, leaf: Leaf) -> Items:
         """The leaf on the czar: over the rows of virtual tables, or over none."""
+        wanted = {source.table.id for source in leaf.sources}
+        tables = {number: make() for number, make in self._virtual.items() if number in wanted}
         session = self._session()
         try:
-            yield from session.run_leaf(leaf, self._tables)
+            yield from session.run_leaf(leaf, tables)
         finally:
             session.close()
 

@@ -110,9 +110,7 @@ def _side_by_side(columns: Sequence[pa.FloatArray]) -> pa.BinaryArray | None:
         sizes.append(found[1])
     offsets = np.zeros(rows + 1, np.int32)
     np.cumsum(np.concatenate(sizes).reshape(rows, count).sum(axis=1), out=offsets[1:])
-    return pa.Array.from_buffers(
-        pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(np.concatenate(texts))]
-    )
+    return pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(np.concatenate(texts))])
 
 
 def _texts(values: Floats) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.intp]] | None:
