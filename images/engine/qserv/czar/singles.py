@@ -124,9 +124,9 @@ def _texts(values: Floats) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.intp]]
         if not (fits | zero | absent).all():
             return None
         size[~fits] = 1.0
+    # no FLOAT is so near to a power of ten that its logarithm is rounded beyond it
     layout = np.floor(np.log10(size)).astype(np.intp)
     layout += _NEGATIVE * negative - _EXPONENTS.start
-    np.maximum(layout, 0, out=layout)
     digits = np.rint(size * _UP[layout] / _DOWN[layout]).astype(np.intp)
     if digits.max() >= _MILLION:
         carried = digits >= _MILLION
