@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from glob import glob
 from pathlib import Path
 
 import pymysql
@@ -84,9 +85,10 @@ class Cluster:
         """The files of a table's main rows, each once, or with all its replicas."""
         found: dict[str, Path] = {}
         for worker in self.workers():
-            data = self.data(worker)
-            for path in sorted((data / database / table).glob("*/main-*.parquet")):
-                found[str(path if all_replicas else path.relative_to(data))] = path
+            folder = self.data(worker) / database / table
+            # unlike a path's own glob it passes over folders that go away meanwhile
+            for name in sorted(glob("*/main-*.parquet", root_dir=folder)):  # noqa: PTH207
+                found[str(folder / name) if all_replicas else name] = folder / name
         return list(found.values())
 
 
