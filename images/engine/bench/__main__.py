@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from bench import chunkcost, hats, lookups, mariadb, memory, neighbours, rows, scans, surveys
 from bench.cluster import Cluster, running
-from bench.processes import processor_time
+from bench.processes import evict, processor_time
 from bench.results import Results
 from bench.surveys import DENSE, FULL, GAIA, NARROW, QUICK, WIDE, Sizes, Survey
 
@@ -77,6 +77,7 @@ def _load(results: Results, cluster: Cluster, survey: Survey) -> None:
     for table, spec in surveys.by_table(survey):
         with processor_time(cluster.all_pids()) as spent:
             loaded = cluster.load(spec)
+        evict(survey.path.parent.rglob("*.parquet"))  # memory is for what is asked
         rows = loaded.tables[0].rows
         name = f"{survey.database}.{table.name}, {rows:,} rows of {len(table.columns or ())} columns"
         goal = LOAD_GOAL if (survey.database, table.name) == (NARROW, "Object") else None

@@ -20,7 +20,7 @@ from qserv.ingest.synthshapes import Area
 NARROW, WIDE, DENSE, GAIA, HATS = "narrow", "wide", "dense", "gaia", "hats"
 
 LARGE_CHUNKS = FamilySpec(stripes=60, substripes=18, overlap=0.01667)
-WIDE_CHUNKS = FamilySpec(stripes=20, substripes=54, overlap=0.01667)
+WIDE_CHUNKS = FamilySpec(stripes=44, substripes=24, overlap=0.01667)
 DENSE_CHUNKS = FamilySpec(stripes=360, substripes=10, overlap=0.01667)
 """Chunks of some 230,000, 150,000 and 60,000 objects: LSST's will have 270,000 (40 billion in 150,000 chunks)."""
 

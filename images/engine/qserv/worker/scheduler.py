@@ -104,8 +104,11 @@ class Course:
         return 0, self._left[0][0]
 
     def _end(self, start: int, high: int) -> int:
-        """Where a batch from ``start`` ends: the furthest round number within the wanted size."""
-        if self._whole:
+        """Where a batch from ``start`` ends: the furthest round number within the wanted size.
+
+        What would be left over is taken along where it is less than half of that: a batch of its own costs more.
+        """
+        if self._whole or high - start <= min(self._wanted + self._wanted // 2, self._most):
             end = high
         else:
             end, number = start + 1, int(self._numbers[start])

@@ -30,7 +30,7 @@ def test_batches_cover_each_chunk_once(chunks: list[int], head: int, first: int)
     while not left.finished:
         batch = left.take(head)
         assert batch.start == chunks[batch.first]
-        assert batch.count <= first
+        assert batch.count <= first + first // 2
         taken += range(batch.first, batch.first + batch.count)
         head = batch.start
     assert sorted(taken) == list(range(len(chunks)))
@@ -41,7 +41,12 @@ def test_batches_end_at_round_numbers() -> None:
     starts = []
     while not left.finished:
         starts.append(left.take(0).start)
-    assert starts[1:] == [16, 32, 48, 64, 80, 96]
+    assert starts[1:] == [16, 32, 48, 64, 80]
+
+
+def test_no_more_chunks_than_there_is_room_for() -> None:
+    left = Course(range(12), aim=AIM, first=8, most=8)
+    assert (left.take(0).count, left.take(8).count, left.finished) == (8, 4, True)
 
 
 def test_batches_of_two_queries_coincide() -> None:
