@@ -33,7 +33,7 @@ log = logs.get(__name__)
 _SPARE_THREADS = 16
 _PAUSE = 1.0
 
-_HELD_PART = 8
+_HELD_PART = 16
 """Rows that wait for their batch to be whole may take this part of what merges may, beside it."""
 
 
