@@ -77,12 +77,12 @@ def _load(results: Results, cluster: Cluster, survey: Survey) -> None:
     for table, spec in surveys.by_table(survey):
         with processor_time(cluster.all_pids()) as spent:
             loaded = cluster.load(spec)
-        evict(survey.path.parent.rglob("*.parquet"))  # memory is for what is asked
         rows = loaded.tables[0].rows
         name = f"{survey.database}.{table.name}, {rows:,} rows of {len(table.columns or ())} columns"
         goal = LOAD_GOAL if (survey.database, table.name) == (NARROW, "Object") else None
         results.add(f"{name}: loaded", rows / loaded.seconds, "rows/s", goal)
         results.add(f"{name}: processor time", 1e6 * spent() / rows, "µs/row")
+    evict(survey.path.parent.rglob("*.parquet"))  # memory is for what is asked
 
 
 def _beside_mariadb(

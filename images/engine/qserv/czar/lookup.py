@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 
 import numpy as np
 
@@ -36,10 +37,22 @@ def find(
         Why the query's permit was revoked while this waited for workers that restart.
     """
     asked = _requests(lookup, placement)
-    if len(asked) == 1:
-        return _ask(asked[0], lookup, placement, clients, damage, permit)
-    found = pool.map(lambda request: _ask(request, lookup, placement, clients, damage, permit), asked)
-    return frozenset().union(*found)
+    ask = partial(_ask, lookup=lookup, placement=placement, clients=clients, damage=damage)
+    # whoever waits does so in the query's own thread: the pool's few are everybody's
+    for pause in RESTART_PAUSES:
+        try:
+            return _together(ask, asked, pool)
+        except ChunkUnavailable as error:
+            if not isinstance(error.__cause__, Unavailable):
+                raise
+        permit.pause(pause)
+    return _together(ask, asked, pool)
+
+
+def _together(
+    ask: Callable[[tuple[int, ChunkLookup]], frozenset[int]], asked: list[tuple[int, ChunkLookup]], pool: Executor
+) -> frozenset[int]:
+    return ask(asked[0]) if len(asked) == 1 else frozenset().union(*pool.map(ask, asked))
 
 
 def _requests(lookup: KeyLookup, placement: Placement) -> list[tuple[int, ChunkLookup]]:
@@ -70,35 +83,26 @@ def _requests(lookup: KeyLookup, placement: Placement) -> list[tuple[int, ChunkL
 
 
 def _ask(
-    request: tuple[int, ChunkLookup],
-    lookup: KeyLookup,
-    placement: Placement,
-    clients: Clients,
-    damage: Damage,
-    permit: Permit,
+    request: tuple[int, ChunkLookup], lookup: KeyLookup, placement: Placement, clients: Clients, damage: Damage
 ) -> frozenset[int]:
+    """The chunks that one worker finds in a partition; the failure's cause is a worker that could not be reached."""
     number, wish = request
     director = lookup.director
     held = placement.index_replicas.get(director.family.id if director.family else 0, {}).get(number, ())
     workers = [placement.workers[worker] for worker in held if worker in placement.workers]
     workers = [worker for worker in workers if worker.state is not WorkerState.LOST]
     workers.sort(key=lambda facts: facts.state is WorkerState.SUSPECT)
-    told = ""
-    for pause in (*RESTART_PAUSES, None):
-        unreachable = False
-        for worker in workers:
-            try:
-                return frozenset(clients(worker).chunks_of(wish))
-            except SqlError:
-                raise
-            except QservError as error:
-                damage.note(worker.id, error)
-                told = f" ({error.message})"
-                unreachable |= isinstance(error, Unavailable)
-        if pause is None or not unreachable:
-            break
-        permit.pause(pause)
+    told, unreachable = "", None
+    for worker in workers:
+        try:
+            return frozenset(clients(worker).chunks_of(wish))
+        except SqlError:
+            raise
+        except QservError as error:
+            damage.note(worker.id, error)
+            told = f" ({error.message})"
+            unreachable = error if isinstance(error, Unavailable) else unreachable
     raise ChunkUnavailable(
         f"no worker that can be reached holds partition {number} of the index of "
         f"{director.database}.{director.name}{told}: try again, and look at `qserv status`"
-    )
+    ) from unreachable
