@@ -260,7 +260,7 @@ class Dispatch:
         rows = self._read(assignment)
         try:
             for item in rows:
-                channel.put(item, item.nbytes if isinstance(item, pa.RecordBatch) else 0)
+                channel.put(item, item.get_total_buffer_size() if isinstance(item, pa.RecordBatch) else 0)
             channel.put(_Ended())
         except ChannelClosedError:
             rows.close()

@@ -59,7 +59,7 @@ def encode(batch: pa.RecordBatch, sequence: int, *, binary: bool = False, codec:
     binary : rows of a prepared statement's answer rather than text.
     codec : Python's name of the client's character set.
     """
-    step = max(1, min(ROWS, batch.num_rows * BYTES // max(batch.nbytes, 1)))
+    step = max(1, min(ROWS, batch.num_rows * BYTES // max(batch.get_total_buffer_size(), 1)))
     work = partial(_encoded, batch, step, binary=binary, codec=codec)
     for start in range(0, batch.num_rows, 2 * step):
         beside, expected = None, (sequence + step) & 0xFF

@@ -88,7 +88,7 @@ class Answer:
             for item in self._items:
                 if isinstance(item, pa.RecordBatch):
                     self.query.rows += item.num_rows
-                    yield pa.RecordBatch.from_arrays(item.columns, schema=self.schema)
+                    yield item.rename_columns(self.schema.names)
         except BaseException as error:
             self._fail(error)
             raise

@@ -58,19 +58,20 @@ class Held:
 
     def __init__(self, space: HoldingSpace) -> None:
         self._space = space
-        self._batches: deque[pa.RecordBatch] = deque()
+        self._batches: deque[tuple[pa.RecordBatch, int]] = deque()
         self._spilled = 0
         self._file: IO[bytes] | None = None
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        if self._space.take_memory(batch.nbytes):
-            self._batches.append(batch)
+        size = batch.get_total_buffer_size()
+        if self._space.take_memory(size):
+            self._batches.append((batch, size))
             return
         while self._batches:
-            self._spill(self._batches[0])
+            self._spill(*self._batches[0])
             self._drop_first()
-        self._spill(batch)
+        self._spill(batch, size)
 
     def release(self) -> Iterator[pa.RecordBatch]:
         """All rows, in the order they came; afterwards it is empty."""
@@ -92,13 +93,13 @@ class Held:
         self._spilled = 0
 
     def _drop_first(self) -> pa.RecordBatch:
-        batch = self._batches.popleft()
-        self._space.give_back(memory=batch.nbytes)
+        batch, size = self._batches.popleft()
+        self._space.give_back(memory=size)
         return batch
 
-    def _spill(self, batch: pa.RecordBatch) -> None:
-        self._space.take_disk(batch.nbytes)
-        self._spilled += batch.nbytes
+    def _spill(self, batch: pa.RecordBatch, size: int) -> None:
+        self._space.take_disk(size)
+        self._spilled += size
         try:
             if self._writer is None:
                 self._file = tempfile.TemporaryFile(dir=self._space.folder)  # noqa: SIM115 -- closed by clear()

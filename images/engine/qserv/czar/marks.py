@@ -48,12 +48,14 @@ class Sent:
         self._fractions = {place: found for place, found in digits.items() if found is not None}
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if not self._bits and not self._fractions:
+            return batch
         columns = batch.columns
         for place, length in self._bits.items():
             columns[place] = _bytes(columns[place], -(-length // 8))
         for place, digits in self._fractions.items():
             columns[place] = with_fraction(columns[place], digits)
-        return pa.RecordBatch.from_arrays(columns, batch.schema.names) if self._bits or self._fractions else batch
+        return pa.RecordBatch.from_arrays(columns, batch.schema.names)
 
 
 def _bytes(column: pa.Array, width: int) -> pa.Array:

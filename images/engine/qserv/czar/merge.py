@@ -120,7 +120,7 @@ class Session:
                 schema = item
                 continue
             small.append(item)
-            size += item.nbytes
+            size += item.get_total_buffer_size()
             if size > SMALL:
                 break
         if schema is None:

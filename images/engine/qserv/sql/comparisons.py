@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 
+import numpy as np
 from sqlglot import exp
 
 from qserv.catalog.errors import Unsupported, WrongArguments
@@ -33,6 +35,9 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.GTE: ">=",
     exp.NullSafeEQ: "IS NOT DISTINCT FROM",
 }
+
+
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 
 @handles(*_COMPARISONS)
@@ -82,8 +87,36 @@ def _in_order(left: list[Value], right: list[Value], operator: str) -> str:
 
 def compared(left: Value, right: Value, operator: str) -> Value:
     """A comparison by the rules of MySQL: as strings, as times, or else as numbers."""
-    first, second = comparable(left, right)
+    first, second = _beside_float(left, right, operator) or comparable(left, right)
     return Value(f"({first} {operator} {second})", BOOL)
+
+
+_TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def _beside_float(left: Value, right: Value, operator: str) -> tuple[str, str] | None:
+    """A column of FLOATs and a number, as FLOATs: MySQL compares DOUBLEs, this is the same in an eighth less time.
+
+    A number that no FLOAT equals gives way to its neighbour on that side where the same FLOATs are less, or greater.
+    """
+    if left.constant is not None and right.constant is None:
+        turned = _beside_float(right, left, _TURNED.get(operator, operator))
+        return turned and (turned[1], turned[0])
+    if left.origin is None or left.kind is not Kind.DOUBLE or not left.type.narrow:
+        return None
+    if right.kind in STRINGS or not isinstance(right.constant, int | float):
+        return None
+    exact = float(right.constant)
+    if not abs(exact) <= _LARGEST_FLOAT:
+        return None
+    near = np.float32(exact)
+    if float(near) != exact:
+        if operator not in _TURNED:
+            return None
+        upwards = operator in ("<", ">=")
+        if (float(near) < exact) is upwards:
+            near = np.nextafter(near, np.float32(math.inf if upwards else -math.inf))
+    return left.sql, f"CAST({float(near)!r} AS FLOAT)"
 
 
 def comparable(left: Value, right: Value) -> tuple[str, str]:

@@ -57,14 +57,19 @@ def _plain(translator: Translator, node: exp.Func) -> Value:
 def _guarded(translator: Translator, node: exp.Func) -> Value:
     name, domain = _GUARDED[type(node)]
     argument = double(translator.value(node.this))
-    return Value(f"CASE WHEN {domain.replace('{0}', argument)} THEN {name}({argument}) END", DOUBLE)
+    return Value(_within(name, argument, domain), DOUBLE)
+
+
+def _within(name: str, argument: str, domain: str) -> str:
+    """A function, NULL outside of its domain. A CASE of the argument costs less than one of the function's results."""
+    return f"{name}(CASE WHEN {domain.replace('{0}', argument)} THEN {argument} END)"
 
 
 @handles(exp.Log)
 def _log(translator: Translator, node: exp.Log) -> Value:
     base, argument = translator.value(node.this), double(translator.value(node.expression))
     if base.constant in (2, 10):
-        return Value(f"CASE WHEN {argument} > 0 THEN log{base.constant}({argument}) END", DOUBLE)
+        return Value(_within(f"log{base.constant}", argument, "{0} > 0"), DOUBLE)
     power = double(base)
     return Value(
         f"CASE WHEN {argument} > 0 AND {power} > 0 AND {power} <> 1 THEN ln({argument}) / ln({power}) END", DOUBLE

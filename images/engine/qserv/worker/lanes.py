@@ -230,10 +230,10 @@ class Run:
         with self._changed:
             if self._stopped:
                 raise QueryKilled("the query was cancelled")
-            for piece in pieces:
-                self._items.append(((piece, done if piece is pieces[-1] else None), piece.nbytes))
-                self._bytes += piece.nbytes
-                self._batch_bytes += piece.nbytes
+            for piece, size in pieces:
+                self._items.append(((piece, done if piece is pieces[-1][0] else None), size))
+                self._bytes += size
+                self._batch_bytes += size
             self._changed.notify_all()
             return self._bytes > FULL
 
@@ -399,9 +399,13 @@ def no_rows(schema: pa.Schema) -> pa.RecordBatch:
     return found
 
 
-def _pieces(rows: pa.RecordBatch) -> list[pa.RecordBatch]:
-    step = max(1, rows.num_rows * PIECE // max(1, rows.nbytes))
-    return [rows.slice(start, step) for start in range(0, max(1, rows.num_rows), step)]
+def _pieces(rows: pa.RecordBatch) -> list[tuple[pa.RecordBatch, int]]:
+    """Rows cut to be sent, with their bytes; ``nbytes`` would take 40 µs for a row of 22 columns, again and again."""
+    size, count = rows.get_total_buffer_size(), rows.num_rows
+    step = max(1, count * PIECE // max(1, size))
+    if step >= count:
+        return [(rows, size)]
+    return [(rows.slice(start, step), size * min(step, count - start) // count) for start in range(0, count, step)]
 
 
 def _files(parameters: Parameters) -> Iterator[Path]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from qserv.catalog.errors import ResourceExhausted
 from qserv.czar.holding import Held, HoldingSpace
 
-MEGABYTE = pa.record_batch([pa.nulls(1 << 20, pa.int8())], names=["c0"])
+MEGABYTE = pa.record_batch([pa.array(np.zeros(1 << 20, np.int8))], names=["c0"])
 
 
 @pytest.mark.parametrize("room", [0, 3, 100])

@@ -2,7 +2,7 @@ SELECT COUNT(*) FROM ObjectStar m WHERE m.source_id IN (SELECT source_id FROM ga
 -- answer0: at most 10000 rows; where there are more, the tables are fetched instead
 -- answer0 leaf0 tables: $s0: gaia.Star
 -- answer0 leaf0 chunks: all
--- answer0 leaf0 worker SQL: SELECT DISTINCT * FROM (SELECT t1."source_id" AS c0 FROM read_parquet($s0) AS t1 WHERE (t1."mag" < 11.0e0)) AS d
+-- answer0 leaf0 worker SQL: SELECT DISTINCT * FROM (SELECT t1."source_id" AS c0 FROM read_parquet($s0) AS t1 WHERE (t1."mag" < CAST(11.0 AS FLOAT))) AS d
 -- answer0 merge SQL: SELECT DISTINCT * FROM (SELECT * FROM leaf0) AS d
 -- leaf0 tables: $s0: synth.ObjectStar
 -- leaf0 chunks: all
