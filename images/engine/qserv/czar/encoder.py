@@ -59,7 +59,9 @@ def encode(batch: pa.RecordBatch, sequence: int, *, binary: bool = False, codec:
     binary : rows of a prepared statement's answer rather than text.
     codec : Python's name of the client's character set.
     """
-    step = max(1, min(ROWS, batch.num_rows * BYTES // max(batch.get_total_buffer_size(), 1)))
+    # what is exact for a part of other rows takes longer to find than a few rows take to encode
+    size = batch.nbytes if batch.num_rows > FEW else batch.get_total_buffer_size()
+    step = max(1, min(ROWS, batch.num_rows * BYTES // max(size, 1)))
     work = partial(_encoded, batch, step, binary=binary, codec=codec)
     for start in range(0, batch.num_rows, 2 * step):
         beside, expected = None, (sequence + step) & 0xFF

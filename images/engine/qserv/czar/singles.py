@@ -1,7 +1,7 @@
 """FLOAT columns in MySQL's text protocol: a byte of length, then six significant digits.
 
 Six digits are an integer below a million, so texts are made by tables and integer arithmetic on whole columns, in half
-of the time that general doubles take. Each is put together in a slot of two 64-bit words, the first byte lowest::
+of the time that general doubles take. Each is put together in two 64-bit words, the first byte lowest::
 
     length | sign, "0.", zeros | digits, with the point among them
            └── up to 7 bytes ──┴───────── up to 8 bytes ─────────
@@ -27,7 +27,8 @@ Words = npt.NDArray[np.uint64]
 _AT_ONCE = 32_768
 """Values that are worked on at a time: what their arrays take stays in the processor's cache."""
 
-_SLOT = 16
+_HALF = np.uint64(32)
+_INLINE = 12
 _MILLION = 10**FLOAT_DIGITS
 
 _EXPONENTS = range(-6, 8)
@@ -72,13 +73,11 @@ _RIGHT = np.array([56 - 8 * len(lead) for lead in _LEADS], np.uint64)
 _BEHIND = _words([b"\0" * before + b"\xff" * (FLOAT_DIGITS - before) for before in _BEFORE_POINT])
 _POINT = _words([b"\0" * before + (b"." if before < FLOAT_DIGITS else b"00") for before in _BEFORE_POINT])
 
-# By layout and number of zeros; and by length, which bytes of a slot are used.
+# By layout and number of zeros.
 _LENGTHS = np.array([_length(each, zeros) for each in range(len(_LAYOUTS)) for zeros in range(FLOAT_DIGITS + 1)])
-_USED = (np.arange(_SLOT) <= np.arange(_SLOT)[:, None]).view(f"V{_SLOT}").ravel()
 
 # First words of what is no number, and of zeros.
-_NULL = 0xFB
-_ZERO, _ZERO_BELOW = _words([b"\x010", b"\x02-0"])
+_NULL, _ZERO, _ZERO_BELOW = _words([b"\xfb", b"\x010", b"\x02-0"])
 
 
 def float_parts(columns: Sequence[pa.FloatArray]) -> list[pa.Array]:
@@ -101,29 +100,29 @@ def _side_by_side(columns: Sequence[pa.FloatArray]) -> pa.BinaryArray | None:
     for place, column in enumerate(columns):
         values[:, place] = column.to_numpy(zero_copy_only=False)  # NULL is NaN
     step = max(1, _AT_ONCE // count)
-    texts, sizes = [], []
+    parts = []
     for start in range(0, rows, step):
         found = _texts(values[start : start + step].ravel())
         if found is None:
             return None
-        texts.append(found[0])
-        sizes.append(found[1])
-    offsets = np.zeros(rows + 1, np.int32)
-    np.cumsum(np.concatenate(sizes).reshape(rows, count).sum(axis=1), out=offsets[1:])
-    return pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(np.concatenate(texts))])
+        offsets = np.frombuffer(found.buffers()[1], np.int32, len(found) + 1)[::count].copy()
+        buffers = [None, pa.py_buffer(offsets), found.buffers()[2]]
+        parts.append(pa.Array.from_buffers(pa.binary(), len(offsets) - 1, buffers))
+    return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
 
 
-def _texts(values: Floats) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.intp]] | None:
-    """The bytes of numbers, one after another, and how many each has; None where a number does not fit."""
+def _texts(values: Floats) -> pa.BinaryArray | None:
+    """Numbers as length-encoded strings; None where a number does not fit."""
     size = np.abs(values)
     negative = values < 0
     fits = ((values >= _LEAST) | (values <= -_LEAST_BELOW_ZERO)) & (size < _MOST)
     every = bool(fits.all())
     if not every:
-        zero, absent = values == 0, ~np.isfinite(values)
-        if not (fits | zero | absent).all():
+        others = np.flatnonzero(~fits)
+        zero, absent = values[others] == 0, ~np.isfinite(values[others])
+        if not (zero | absent).all():
             return None
-        size[~fits] = 1.0
+        size[others] = 1.0
     # no FLOAT is so near to a power of ten that its logarithm is rounded beyond it
     layout = np.floor(np.log10(size)).astype(np.intp)
     layout += _NEGATIVE * negative - _EXPONENTS.start
@@ -135,18 +134,32 @@ def _texts(values: Floats) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.intp]]
     high = digits // 1000
     low = digits - 1000 * high
     zeros = _ZEROS[low]
-    if not low.all():
-        zeros += _ZEROS[high] * (low == 0)
+    short = np.flatnonzero(low == 0)
+    zeros[short] += _ZEROS[high[short]]
     length = _LENGTHS[layout * (FLOAT_DIGITS + 1) + zeros]
     six = _CHARACTERS[high] | _CHARACTERS[low] << np.uint64(24)
     # a point makes room: what is behind it is worth 256 times as much
     body = six + np.uint64(255) * (six & _BEHIND[layout]) | _POINT[layout]
-    slots = np.empty((len(values), 2), "<u8")
-    slots[:, 0] = _LEAD[layout] | body << _LEFT[layout] | length.view(np.uint64)
-    slots[:, 1] = body >> _RIGHT[layout]
+    first = _LEAD[layout] | body << _LEFT[layout] | length.view(np.uint64)
+    second = body >> _RIGHT[layout]
     if not every:
-        below = zero & np.signbit(values)
-        slots[zero, 0], length[zero] = _ZERO, 1
-        slots[below, 0], length[below] = _ZERO_BELOW, 2
-        slots[absent, 0], length[absent] = _NULL, 0
-    return slots.view(np.uint8).ravel()[_USED[length].view(np.bool_)], length + 1
+        below = zero & np.signbit(values[others])
+        first[others] = np.select([absent, below], [_NULL, _ZERO_BELOW], _ZERO)
+        length[others] = np.select([absent, below], [0, 2], 1)
+    return _strings(first, second, length + 1)
+
+
+def _strings(first: Words, second: Words, used: npt.NDArray[np.intp]) -> pa.BinaryArray:
+    """Strings whose bytes are in two words each, of which so many bytes are used.
+
+    Arrow copies them from views, which have up to 12 bytes in themselves, in half of the time that NumPy takes.
+    """
+    views = np.empty((len(first), 2), "<u8")
+    views[:, 0] = used.view(np.uint64) | first << _HALF
+    views[:, 1] = first >> _HALF | second << _HALF
+    long = np.flatnonzero(used > _INLINE)
+    elsewhere = np.stack((first[long], second[long]), axis=1)
+    views[long, 1] = np.arange(0, elsewhere.nbytes, 16).view(np.uint64) << _HALF  # where the bytes begin
+    buffers = [None, pa.py_buffer(views), pa.py_buffer(elsewhere)]
+    found: pa.BinaryArray = pa.Array.from_buffers(pa.binary_view(), len(views), buffers).cast(pa.binary())
+    return found
