@@ -18,7 +18,16 @@ import pyarrow as pa
 from pyarrow import flight
 
 from qserv.catalog import logs
-from qserv.catalog.errors import QservError, QueryKilled, Unauthenticated, Unavailable, WorkerFailed, from_code
+from qserv.catalog.errors import (
+    DiskFull,
+    QservError,
+    QueryKilled,
+    ResourceExhausted,
+    Unauthenticated,
+    Unavailable,
+    WorkerFailed,
+    from_code,
+)
 from qserv.catalog.messages import (
     BatchDone,
     Cancel,
@@ -57,6 +66,9 @@ Answer = TypeVar("Answer", bound=Message)
 
 log = logs.get(__name__)
 
+_OF_ITS_ROOM = (ResourceExhausted.code, DiskFull.code)
+"""Failures that somebody mends on the worker itself, whose name they need."""
+
 LONGEST = 4000
 """Bytes of a failure: it travels in the trailing headers of a call, which gRPC lets have some 8 KiB in all."""
 
@@ -80,7 +92,8 @@ def raised_by(address: str, error: BaseException) -> QservError:
     info = getattr(error, "extra_info", None)
     if info:
         failure = Failure.model_validate_json(bytes(info))
-        return from_code(failure.code, failure.message, **failure.details)
+        where = f" (worker {address})" if failure.code in _OF_ITS_ROOM and address not in failure.message else ""
+        return from_code(failure.code, failure.message + where, **failure.details)
     if isinstance(error, flight.FlightUnauthenticatedError | flight.FlightUnauthorizedError):
         return Unauthenticated(f"worker {address} refused this process's secret: give both the same cluster secret")
     if isinstance(error, flight.FlightUnavailableError):

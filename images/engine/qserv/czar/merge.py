@@ -8,7 +8,6 @@ spills to disk. A leaf that no chunk can answer is run here over empty files, so
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shutil
 import threading
 import uuid
@@ -25,8 +24,8 @@ from qserv.catalog.settings import CzarSettings
 from qserv.czar.cancelling import Permit
 from qserv.sql.functions import SETUP
 from qserv.sql.plan import Leaf, Source
-from qserv.storage.chunkfile import write_empty
 from qserv.storage.duck import open_closed, stream
+from qserv.storage.emptyfiles import EmptyFiles
 from qserv.storage.pairs import own, register_none
 from qserv.storage.schema import file_schema
 
@@ -41,10 +40,9 @@ class Merger:
     """The instance. ``files`` is the folder that it may read: of tables without rows, and of virtual ones."""
 
     def __init__(self, settings: CzarSettings) -> None:
-        self.files = settings.result_dir / "read"
-        shutil.rmtree(self.files, ignore_errors=True)
+        self.empty = EmptyFiles(settings.result_dir / "read")
+        self.files = self.empty.folder
         shutil.rmtree(settings.result_dir / "merge", ignore_errors=True)
-        self.files.mkdir(parents=True)
         self._lock = threading.Lock()
         self._root = open_closed(
             data_dirs=[self.files],
@@ -58,16 +56,6 @@ class Merger:
     def session(self, permit: Permit) -> Session:
         with self._lock:
             return Session(self._root.cursor(), permit, self)
-
-    def none_of(self, schema: pa.Schema) -> Path:
-        """A Parquet file of a schema without rows, made once."""
-        path = self.files / f"{hashlib.sha256(schema.serialize().to_pybytes()).hexdigest()[:32]}.parquet"
-        with self._lock:
-            if not path.exists():
-                unfinished = path.with_suffix(".new")
-                write_empty(unfinished, schema)
-                unfinished.rename(path)
-        return path
 
     def close(self) -> None:
         self._root.close()
@@ -104,7 +92,7 @@ class Session:
     def _source_file(self, source: Source, tables: Mapping[int, pa.Table]) -> str:
         table = tables.get(source.table.id)
         if table is None:
-            return str(self._merger.none_of(file_schema(source.table, source.kind)))
+            return str(self._merger.empty.path(file_schema(source.table, source.kind)))
         path = self._merger.files / f"{uuid.uuid4().hex}.parquet"
         self._own_files.append(path)
         pq.write_table(table, path)

@@ -19,10 +19,11 @@ from qserv.catalog.messages import QueryTask
 from qserv.catalog.settings import WorkerSettings
 from qserv.sql.functions import SETUP
 from qserv.storage.duck import open_closed
+from qserv.storage.emptyfiles import EmptyFiles
 from qserv.worker import metrics
 from qserv.worker.lanes import Item, Lane, Run, no_rows
 from qserv.worker.pairs import Room
-from qserv.worker.statements import ChunkStatement, EmptyFiles
+from qserv.worker.statements import ChunkStatement
 
 TICK = 0.1
 """Seconds between looks at whether a query's caller is still there."""
@@ -55,11 +56,10 @@ class Queries:
     def __init__(self, settings: WorkerSettings, data_dir: Path, scratch: Path) -> None:
         self._data_dir = data_dir
         self._searchers = ThreadPoolExecutor(settings.threads, thread_name_prefix="neighbours")
-        empty = scratch / "empty"
-        self._empty = EmptyFiles(empty)
+        self._empty = EmptyFiles(scratch / "empty")
 
         def lane(name: str, memory: int, *, slots: int, threads: int, whole: bool) -> Lane:
-            folders = (data_dir, empty)
+            folders = (data_dir, self._empty.folder)
             spill = settings.spill_limit // 2
             closed = open_closed(folders, memory, scratch / f"spill-{name}", spill, threads, SETUP, ordered=False)
             room = Room(self._searchers, settings.threads, min(memory, _ROWS_LIMIT) // _ROWS_SHARE)

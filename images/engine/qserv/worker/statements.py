@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import threading
 from pathlib import Path
 
 from qserv.catalog.errors import WorkerFailed
 from qserv.catalog.messages import QuerySource, QueryTask
-from qserv.storage.chunkfile import write_empty
+from qserv.storage.emptyfiles import EmptyFiles
 from qserv.storage.schema import decode_ipc
 from qserv.worker.lanes import Parameters
 
 _SAMPLE = 4
-
-
-class EmptyFiles:
-    """Parquet files of no rows, one for each schema: what a source without files in a batch reads."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lock = threading.Lock()
-        self._paths: dict[str, str] = {}
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.iterdir():
-            left.unlink()
-
-    def path(self, schema_ipc: str) -> str:
-        """The file of a schema, given as base64 of its Arrow IPC form."""
-        with self._lock:
-            found = self._paths.get(schema_ipc)
-            if found is None:
-                path = self._folder / f"{hashlib.sha256(schema_ipc.encode()).hexdigest()}.parquet"
-                write_empty(path, decode_ipc(schema_ipc))
-                found = self._paths[schema_ipc] = str(path)
-            return found
 
 
 class ChunkStatement:
@@ -84,4 +60,4 @@ class ChunkStatement:
             raise WorkerFailed(
                 f"the query names no file of {source.database}.{source.table} and no schema to read none by"
             )
-        return self._empty.path(source.schema_ipc)
+        return str(self._empty.path(decode_ipc(source.schema_ipc)))

@@ -158,7 +158,7 @@ def test_a_put_says_why_it_broke_off(client: WorkerClient) -> None:
             writer.write(ROWS)
         writer.close()
 
-    with pytest.raises(DiskFull, match="no room"):
+    with pytest.raises(DiskFull, match=r"no room \(worker 127\.0\.0\.1:\d+\)"):
         send()
 
 
