@@ -133,10 +133,13 @@ def tiles(points: Floats, own: int, reach: Reach) -> list[tuple[Places, int]]:
 
 def _stripes(points: Floats, own: int, reach: Reach, count: int) -> list[tuple[Places, int]]:
     """About ``count`` parts of as many points; one where what they share were much of them."""
-    axis = int(np.argmax(np.ptp(points[:own], axis=0))) if own else 0
+    whole = [(np.arange(len(points)), own)]
+    if count < 2 or own < 2 * count:
+        return whole
+    axis = int(np.argmax(np.ptp(points[:own], axis=0)))
     along = points[:, axis]
-    if count < 2 or own < 2 * count or np.ptp(along) < _WIDE * reach.outer * count:
-        return [(np.arange(len(points)), own)]
+    if np.ptp(along) < _WIDE * reach.outer * count:
+        return whole
     # in whole numbers of sixteen bits, which are sorted by counting
     scale = _LEVELS / np.ptp(along)
     level = ((along - along.min()) * scale).astype(np.uint16)

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from qserv.catalog.errors import QueryKilled, ResourceExhausted
 from qserv.catalog.messages import PairStep
 from qserv.sky import neighbours
 from qserv.sky.neighbours import Block, Floats, Found, Places, Reach
+from qserv.storage.duck import stream
 from qserv.storage.pairs import Parameters, own, pair_schema, table_of
 
 T = TypeVar("T")
@@ -48,9 +49,6 @@ _NONE: Places = np.empty(0, np.intp)
 
 _TOGETHER = 1 << 15
 """Rows of chunks that are searched as one: small chunks by themselves cost more than their pairs."""
-
-_APART = 4.0
-"""How far chunks are apart that are searched as one: more than any chord."""
 
 _LOOK = 0.05
 """Seconds between looks at whether the query was stopped."""
@@ -133,7 +131,7 @@ class Pairs:
                 return future.result(_LOOK)
 
     def _read(self, sql: str, parameters: Parameters) -> pa.Table:
-        reader = self._cursor.sql(sql, params=own(self._cursor, sql, parameters)).to_arrow_reader(ROWS)
+        reader = stream(self._cursor, sql, own(self._cursor, sql, parameters), ROWS)
         batches: list[pa.RecordBatch] = []
         size = 0
         for batch in reader:
@@ -162,12 +160,10 @@ class _Side:
     def points(self, places: Places) -> Floats:
         return neighbours.unit_vectors(self.ra[places], self.decl[places])
 
-    def points_by_host(self, places: Places) -> Floats:
-        """Points that are near one another only where they are of the same host chunk: it is one more dimension."""
-        points = self.points(places)
-        if self.host is None or len(np.unique(self.host[places])) < 2:
-            return points
-        return np.column_stack([points, self.host[places] * _APART])
+    def hosts(self, places: Places) -> npt.NDArray[np.int64] | None:
+        """The host chunk of each row; None where it is the same for all."""
+        found = None if self.host is None else self.host[places]
+        return found if found is not None and (found != found[:1]).any() else None
 
     def by_host(self) -> dict[int, Places]:
         """The places of the rows of each host chunk, in order."""
@@ -235,12 +231,15 @@ class _Search:
 
     def _tiles(self, main: Places, overlap: Places) -> list[Part]:
         places = np.concatenate([main, overlap])
-        points = self._first.points_by_host(places)
+        points = self._first.points(places)
         tiles = neighbours.tiles(points, len(main), self._reach)
         return [partial(self._among, points[tile], own, places[tile]) for tile, own in tiles]
 
     def _among(self, points: Floats, own: int, places: Places) -> list[Batches]:
         blocks = neighbours.among(points, own, self._reach, self._most, self._pairs.check)
+        hosts = self._first.hosts(places)
+        if hosts is not None:
+            blocks = [replace(block, find=partial(_of_one_host, block, hosts)) for block in blocks]
         return [partial(self._batches_of, block, places, places) for block in blocks]
 
     def _between(self, places: Places, others: Places, tree: cKDTree | None = None) -> list[Batches]:
@@ -288,6 +287,17 @@ class _Search:
                 pa.nulls(len(first), column.type) if second is None else _array(column).take(pa.array(second))
             )
         return pa.RecordBatch.from_arrays(columns or [pa.nulls(len(first))], schema=self.schema)
+
+
+def _of_one_host(block: Block, hosts: npt.NDArray[np.int64]) -> list[Found]:
+    """The pairs of points of the same host chunk. To search all and pass over some takes less than to tell them apart
+    by one more dimension: only at the borders of chunks there are others."""
+    found = []
+    for each in block.find():
+        same = hosts[each.first] == hosts[each.second]
+        unsure = each.unsure[same] if each.unsure is not None and each.unsure[same].any() else None
+        found.append(Found(each.first[same], each.second[same], unsure))
+    return found
 
 
 def _together(parts: Iterable[Places]) -> Iterator[Places]:
