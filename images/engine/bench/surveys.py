@@ -22,7 +22,7 @@ NARROW, WIDE, DENSE, GAIA, HATS = "narrow", "wide", "dense", "gaia", "hats"
 LARGE_CHUNKS = FamilySpec(stripes=60, substripes=18, overlap=0.01667)
 WIDE_CHUNKS = FamilySpec(stripes=44, substripes=24, overlap=0.01667)
 DENSE_CHUNKS = FamilySpec(stripes=360, substripes=10, overlap=0.01667)
-"""Chunks of some 230,000, 150,000 and 60,000 objects: LSST's will have 270,000 (40 billion in 150,000 chunks)."""
+"""Chunks of some 230,000, 230,000 and 60,000 objects: LSST's will have 270,000 (40 billion in 150,000 chunks)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Sizes:
 
 
 QUICK = Sizes(500_000, 4, 100_000, 300_000, 500_000, 300_000, 3, 100, (500_000, 1_500_000))
-FULL = Sizes(20_000_000, 2.5, 5_000_000, 1_000_000, 5_000_000, 1_000_000, 5, 300, (10_000_000, 30_000_000))
+FULL = Sizes(20_000_000, 2.5, 10_000_000, 1_000_000, 5_000_000, 1_000_000, 5, 300, (10_000_000, 30_000_000))
 
 
 @dataclass(frozen=True, slots=True)
