@@ -20,6 +20,8 @@ from qserv.storage.sources import LocalFile
 
 csv.field_size_limit(sys.maxsize)  # a value has the bytes that Arrow lets it have
 
+_OTHERS = {b"PAR1": "Parquet", b"SIMPLE  ": "FITS"}
+
 _COMPRESSION = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 
 
@@ -64,6 +66,7 @@ class CsvFile:
     def batches(self, columns: Sequence[Column], batch_bytes: int) -> Iterator[tuple[pa.Table, Origin, int]]:
         first = 0
         wrong: list[pacsv.InvalidRow] = []
+        self._refuse_others()
         with self._opened() as (stream, raw):
             counted = _Counted(stream, self._source.quote)
             try:
@@ -74,6 +77,15 @@ class CsvFile:
                 raise self._error(error, wrong) from error
             if counted.quotes % 2 and (line := self._unpaired()):
                 raise self._quotes(line)
+
+    def _refuse_others(self) -> None:
+        """Raises DataError for a file of another format, by its first bytes: as text its lines would be blamed."""
+        with self._file.path.open("rb") as file:
+            head = file.read(8)
+        for begin, kind in _OTHERS.items():
+            if head.startswith(begin):
+                name = self._file.name
+                raise DataError(f"{name}: this is a {kind} file, not text: say `format: {kind.lower()}`", file=name)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[pa.NativeFile, pa.NativeFile]]:

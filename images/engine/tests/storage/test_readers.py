@@ -155,6 +155,14 @@ def test_a_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
     assert read(csv_file(tmp_path, "\ufeff" + TEXT.replace("\n", "\r\n"))) == ROWS
 
 
+@pytest.mark.parametrize(("head", "kind"), [(b"PAR1\x15\x04", "Parquet"), (b"SIMPLE  =                    T", "FITS")])
+def test_a_file_of_another_format_is_told_from_text(tmp_path: Path, head: bytes, kind: str) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(head + bytes(2000))
+    with pytest.raises(DataError, match=rf"in\.csv: this is a {kind} file, not text: say `format: {kind.lower()}`"):
+        read(path)
+
+
 def test_csv_needs_declared_columns(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="declare 'columns'"):
         read(csv_file(tmp_path, TEXT), None)
