@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FIRST_BYTES = 1 << 30
+FIRST_BYTES = 1 << 31
 """File bytes of a scan's first batch, of which it reads its columns alone; later batches follow its pace."""
 
 PROMPT_BYTES = 4 << 20
