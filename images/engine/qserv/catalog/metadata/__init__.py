@@ -126,10 +126,8 @@ class Metadata:
 
     def kill_requests(self, czar: str) -> list[KillRequest]:
         """What others asked this czar to kill; each is told once."""
-        if self.database.glance(people.KILL_REQUESTS) == 0:
-            return []
-        asked = self.read(partial(people.has_kill_requests, czar=czar))
-        return self.write(partial(people.kill_requests, czar=czar)) if asked else []
+        none = self.database.glance(people.KILL_REQUESTS, czar) == 0
+        return [] if none else self.write(partial(people.kill_requests, czar=czar))
 
     def report_damage(self, worker: int, paths: Sequence[str]) -> None:
         """Note files (relative to the data folder) that a worker, named by its id, did not have whole."""
