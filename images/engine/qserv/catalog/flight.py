@@ -67,7 +67,7 @@ Answer = TypeVar("Answer", bound=Message)
 log = logs.get(__name__)
 
 _OF_ITS_ROOM = (ResourceExhausted.code, DiskFull.code)
-"""Failures that somebody mends on the worker itself, whose name they need."""
+"""Failures that somebody mends on the worker itself: whoever it told first names it, and others pass that on."""
 
 LONGEST = 4000
 """Bytes of a failure: it travels in the trailing headers of a call, which gRPC lets have some 8 KiB in all."""
@@ -92,8 +92,9 @@ def raised_by(address: str, error: BaseException) -> QservError:
     info = getattr(error, "extra_info", None)
     if info:
         failure = Failure.model_validate_json(bytes(info))
-        where = f" (worker {address})" if failure.code in _OF_ITS_ROOM and address not in failure.message else ""
-        return from_code(failure.code, failure.message + where, **failure.details)
+        if failure.code in _OF_ITS_ROOM and "worker" not in failure.details:
+            return from_code(failure.code, f"{failure.message} (worker {address})", **failure.details, worker=address)
+        return from_code(failure.code, failure.message, **failure.details)
     if isinstance(error, flight.FlightUnauthenticatedError | flight.FlightUnauthorizedError):
         return Unauthenticated(f"worker {address} refused this process's secret: give both the same cluster secret")
     if isinstance(error, flight.FlightUnavailableError):

@@ -162,6 +162,12 @@ def test_a_put_says_why_it_broke_off(client: WorkerClient) -> None:
         send()
 
 
+def test_the_worker_without_room_is_named_once() -> None:
+    told = raised_by("b:2", error(DiskFull("no room")))
+    passed_on = raised_by("a:1", error(told))
+    assert told.message == passed_on.message == "no room (worker b:2)"
+
+
 def test_nobody_there_is_unavailable(tmp_path: Path) -> None:
     client = WorkerClient("127.0.0.1:1", trust(tmp_path))
     with pytest.raises(Unavailable):
