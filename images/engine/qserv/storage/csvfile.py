@@ -20,7 +20,8 @@ from qserv.storage.sources import LocalFile
 
 csv.field_size_limit(sys.maxsize)  # a value has the bytes that Arrow lets it have
 
-_OTHERS = {b"PAR1": "Parquet", b"SIMPLE  ": "FITS"}
+_OTHERS = {b"PAR1\x15": "Parquet", b"SIMPLE  =": "FITS"}
+"""How files of other formats begin; a byte that is no text tells Parquet from a column named PAR1."""
 
 _COMPRESSION = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 
@@ -81,7 +82,7 @@ class CsvFile:
     def _refuse_others(self) -> None:
         """Raises DataError for a file of another format, by its first bytes: as text its lines would be blamed."""
         with self._file.path.open("rb") as file:
-            head = file.read(8)
+            head = file.read(max(map(len, _OTHERS)))
         for begin, kind in _OTHERS.items():
             if head.startswith(begin):
                 name = self._file.name

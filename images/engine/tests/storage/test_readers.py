@@ -163,6 +163,11 @@ def test_a_file_of_another_format_is_told_from_text(tmp_path: Path, head: bytes,
         read(path)
 
 
+def test_a_text_may_begin_as_other_formats_do(tmp_path: Path) -> None:
+    columns = (Column("PAR1", SqlType.parse("INT")),)
+    assert read(csv_file(tmp_path, "PAR1,PAR2\n1,2\n"), columns) == [{"PAR1": 1}]
+
+
 def test_csv_needs_declared_columns(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="declare 'columns'"):
         read(csv_file(tmp_path, TEXT), None)
