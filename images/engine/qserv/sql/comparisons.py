@@ -37,9 +37,6 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
 }
 
 
-_LARGEST_FLOAT = float(np.finfo(np.float32).max)
-
-
 @handles(*_COMPARISONS)
 def _comparison(translator: Translator, node: exp.Binary) -> Value:
     if isinstance(node.this, exp.Tuple) or isinstance(node.expression, exp.Tuple):
@@ -92,6 +89,7 @@ def compared(left: Value, right: Value, operator: str) -> Value:
 
 
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 
 def _beside_float(left: Value, right: Value, operator: str) -> tuple[str, str] | None:
