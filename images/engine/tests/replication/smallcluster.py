@@ -43,6 +43,8 @@ class Served:
             port=settings.port,
             log_config=None,
             lifespan="off",
+            # A worker's connection that came as the port ended keeps it for ever.
+            timeout_graceful_shutdown=1,
             **trust.uvicorn_options(),
         )
         self._server = uvicorn.Server(config)

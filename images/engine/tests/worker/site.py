@@ -46,7 +46,13 @@ class Registrar:
             Route("/api/v1/transactions/{id:int}/units", self._units, methods=["POST"]),
             Route("/api/v1/databases/{database}/tables/{table}/index", self._index),
         ]
-        config = uvicorn.Config(Starlette(routes=routes), log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            Starlette(routes=routes),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,  # a connection that came as its port ended keeps it for ever
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
         self._thread.start()
